@@ -1,5 +1,4 @@
-"""The ASGI application: /v1 and the server's lifespan belong to `proxy.asgi`,
-everything else to Django."""
+"""The ASGI application: `proxy.asgi` serves /v1 and the lifespan, Django everything else."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -30,7 +29,8 @@ async def application(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """Dispatch by path alone: one string comparison on the hot path."""
+    """Dispatch a request by its path."""
+    # One string comparison on the hot path.
     if scope["type"] == "lifespan" or (
         scope["type"] == "http" and scope["path"].startswith("/v1/")
     ):

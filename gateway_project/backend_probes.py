@@ -1,4 +1,4 @@
-"""Whether the stores of semantic caches can serve now, and why not."""
+"""Probe whether the stores of the semantic caches can serve now, and if not, why."""
 
 from importlib.util import find_spec
 from typing import Final
@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-REDIS_TIMEOUT_SECONDS: Final = 0.5  # seconds to connect, and as long again to answer
+REDIS_TIMEOUT_SECONDS: Final = 0.5  # to connect, and again to answer
 NO_SEARCH_MODULE: Final = (
     "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
 )
@@ -56,10 +56,10 @@ def probe_redis_search() -> str | None:
     return None
 
 
-# Whether plans may choose `qdrant_semantic` now: its client is installed, a server is configured,
-# and it answers.
+# Plans may choose `qdrant_semantic` if its client is installed, a server is configured, and it
+# answers.
 
-QDRANT_TIMEOUT_SECONDS: Final = 0.5  # seconds for each step
+QDRANT_TIMEOUT_SECONDS: Final = 0.5  # for each step
 NO_QDRANT_SERVER: Final = (
     "No Qdrant server is configured: set QDRANT_URL. Without a server each worker would have "
     "entries of its own, which others cannot see."
@@ -70,7 +70,7 @@ NO_QDRANT_CLIENT: Final = (
 
 
 def probe_qdrant() -> str | None:
-    """Why not; None when it can serve."""
+    """Return why Qdrant cannot serve now; None if it can."""
     url = settings.QDRANT_URL
     if not url:
         return NO_QDRANT_SERVER

@@ -1,9 +1,8 @@
-"""A bound on request bodies for Django's side of the house,
-and an `x-request-id` on each of its replies, as /v1 has them.
+"""Limit request bodies on Django's side, and set `x-request-id` on its responses as /v1 does.
 
-Django's ASGI handler writes a body of any length to a temporary file before any view, log-in or
-size check sees it: counted here as it arrives, an endless one ends at the limit, in our own error
-object; so does one that the server calls late.
+Django's ASGI handler writes a body of any length to a temporary file before any view, login or size
+check sees it. Here it is counted as it arrives: an endless one ends at the limit with our error
+object, and so does one that the server reports as late.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -21,9 +20,9 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def limit_bodies(app: App, limit: int) -> App:
-    """The application with bodies of at most `limit` bytes and a request id.
+    """Wrap an application: bodies of at most `limit` bytes, and a request id on each response.
 
-    A longer body is answered 413 and the connection closed.
+    A longer body is answered with 413 and the connection closed.
     """
 
     too_large = BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")

@@ -1,4 +1,4 @@
-"""What the running system can do: fills the port of `plans.capabilities` with live checks."""
+"""What the running system can do: implements the port of `plans.capabilities` with live checks."""
 
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
@@ -16,7 +16,7 @@ from stats.reports import selectors, totals
 
 
 class RunningCapabilities:
-    """Compression as the catalogue lists it; cache backends as they answer now."""
+    """Compression engines from the registry; cache backends as they answer now."""
 
     def list_compression_engines(self) -> list[CompressionEngineOption]:
         return [

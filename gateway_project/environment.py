@@ -1,5 +1,4 @@
-"""Typed readers of the environment: every setting is `TOKENTHRIFT_*` or one of the URLs,
-and a secret may come from a file.
+"""Typed readers of environment variables (`TOKENTHRIFT_*` and the service URLs).
 
 `NAME_FILE` names a file whose content, stripped, is the value of `NAME` (the convention of
 container secrets).
@@ -13,17 +12,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def load_env_file() -> None:
-    """Add the variables of `.env` (or of the file TOKENTHRIFT_ENV_FILE names) to the environment,
-    which wins over the file."""
+    """Load `.env`, or the file that TOKENTHRIFT_ENV_FILE names; the environment overrides it."""
     environ.Env.read_env(
         read_text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
     )
 
 
 def read_text(name: str, default: str = "") -> str:
-    """The variable, or the content of the file that `<name>_FILE` names, or the default.
+    """Return the variable, or the content of the file that `<name>_FILE` names, or the default.
 
-    Raises ImproperlyConfigured when both are set or the file cannot be read.
+    Raises ImproperlyConfigured if both are set or the file cannot be read.
     """
     value, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if value and file:
@@ -39,7 +37,7 @@ def read_text(name: str, default: str = "") -> str:
 
 
 def read_number(name: str, default: float, *, low: float, high: float) -> float:
-    """The variable as a number within low..high. Raises ImproperlyConfigured otherwise."""
+    """Return the variable as a number within low..high. Raises ImproperlyConfigured otherwise."""
     raw = read_text(name, str(default))
     try:
         value = float(raw)
@@ -51,7 +49,7 @@ def read_number(name: str, default: float, *, low: float, high: float) -> float:
 
 
 def read_integer(name: str, default: int, *, low: int, high: int) -> int:
-    """The variable as a whole number within low..high. Raises ImproperlyConfigured otherwise."""
+    """Return the variable as an integer within low..high. Raises ImproperlyConfigured otherwise."""
     value = read_number(name, default, low=low, high=high)
     if not value.is_integer():
         raise ImproperlyConfigured(f"{name} must be a whole number, got {value:g}.")
@@ -59,7 +57,7 @@ def read_integer(name: str, default: int, *, low: int, high: int) -> int:
 
 
 def read_flag(name: str, default: bool = False) -> bool:
-    """The variable as a yes or no. Raises ImproperlyConfigured for anything else."""
+    """Return the variable as yes or no. Raises ImproperlyConfigured for anything else."""
     raw = read_text(name, "yes" if default else "no").lower()
     if raw in {"1", "true", "yes", "on"}:
         return True
@@ -69,5 +67,5 @@ def read_flag(name: str, default: bool = False) -> bool:
 
 
 def read_word_list(name: str, default: str = "") -> list[str]:
-    """The variable split at commas, blanks dropped."""
+    """Split the variable at commas, dropping blanks."""
     return [word.strip() for word in read_text(name, default).split(",") if word.strip()]

@@ -1,5 +1,4 @@
-"""What goes to the log and what must never: one line per record on standard output,
-as text or as JSON, secrets blotted out."""
+"""Log format: one line per record on standard output, text or JSON, secrets redacted."""
 
 import logging
 import re
@@ -19,12 +18,12 @@ _SECRET_PATTERN = re.compile(
     r"|(?P<address>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
-# One of these is in every match: to look for them takes a hundredth of the time.
+# Every match contains one of these; looking for them takes a hundredth of the time.
 _SECRET_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")
 
 
 def redact_secrets(text: str) -> str:
-    """The text with API keys, bearer tokens and passwords inside addresses replaced by `***`."""
+    """Replace API keys, bearer tokens and passwords in URLs by `***`."""
     lower = text.lower()
     if not any(sign in lower for sign in _SECRET_SIGNS):
         return text
@@ -32,17 +31,19 @@ def redact_secrets(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts the finished line, the traceback included:
-    a filter on the record would see neither its arguments nor its exception."""
+    """Redacts the formatted line, the traceback included."""
 
     def format(self, record: logging.LogRecord) -> str:
+        # A filter on the record would see neither its arguments nor its exception.
         return redact_secrets(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (RFC 3339), level, logger, message;
-    `request_id` where the line is about a request, `exception`, and under `decision` the decision
-    record of a finished request."""
+    """Formats a record as one JSON object: time (RFC 3339), level, logger, message.
+
+    `request_id` if the line is about a request, `exception`, and as `decision` the event of a
+    finished request.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -69,11 +70,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def build_logging_config(level: str, form: str = "text") -> dict[str, Any]:
-    """Django's LOGGING.
-
-    Access lines are uvicorn's and stay off: the ledger holds a row for every request. Raises
-    ImproperlyConfigured for an unknown form.
-    """
+    """Build Django's LOGGING. Raises ImproperlyConfigured for an unknown format."""
     if form not in FORMATTERS:
         raise ImproperlyConfigured(
             f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATTERS)}, got {form!r}."
@@ -101,10 +98,11 @@ def build_logging_config(level: str, form: str = "text") -> dict[str, Any]:
             "django": {"handlers": [], "level": level},
             "django.server": {"handlers": [], "level": level, "propagate": True},
             "uvicorn": {"handlers": [], "level": level, "propagate": True},
+            # No access log: the ledger has a row for every request.
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
-            # A line for every connection that an outage refuses; ours say it once.
+            # It logs every connection refused during an outage; our code logs the outage once.
             "psycopg": {"level": "ERROR"},
         },
     }

@@ -42,8 +42,8 @@ METRICS_TOKEN = environment.read_text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.read_text("TOKENTHRIFT_INSTANCE") or configuration.derive_instance(
     URLS.database
 )
-# How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where
-# nobody said otherwise.
+# How long requests in flight may take after SIGTERM. Container platforms kill after 30 s by
+# default.
 SHUTDOWN_SECONDS = environment.read_integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
 SPOOL_DIR = Path(environment.read_text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
 SPOOL_BYTES = (
@@ -98,7 +98,7 @@ UPKEEP_SECONDS = environment.read_number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low
 FEEDBACK_PER_MINUTE = environment.read_integer(
     "TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000
 )
-# Fills the port of plans.capabilities.
+# Implements the port of plans.capabilities.
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.read_text("TOKENTHRIFT_QDRANT_API_KEY")
@@ -181,12 +181,12 @@ _database = environ.Env.db_url_config(URLS.database)
 DATABASES = {
     "default": _database
     | {
-        # Under ASGI each request has a thread of its own, and a kept connection would never be used
-        # again.
+        # Under ASGI each request has a thread of its own, and a persistent connection would never
+        # be reused.
         "CONN_MAX_AGE": 0,
-        # No query of ours needs long, and none may hang: a frozen server gives an error, not a
-        # stuck page. `migrate` lifts the limit. Nor does one need long enough for compiling it to
-        # pay: to compile the sums of a page takes longer than to add them up.
+        # No query of ours takes long, and none may hang: a frozen server gives an error, not a
+        # stuck page. `migrate` lifts the limit. Nor does any take long enough for compiling it to
+        # pay: compiling the sums of a page takes longer than computing them.
         "OPTIONS": {
             "connect_timeout": 3,
             "tcp_user_timeout": 5000,
@@ -202,25 +202,23 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
-WHITENOISE_USE_FINDERS = True  # files are served from where they lie: no collectstatic to forget
+WHITENOISE_USE_FINDERS = True  # files are served from their source folders, without collectstatic
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-# WhiteNoise hands Django a file to iterate, which under ASGI is read whole in a thread: right for
-# files this small.
+# WhiteNoise gives Django a file iterator, which under ASGI is read whole in a thread: acceptable
+# for files this small.
 warnings.filterwarnings(
     "ignore", message="StreamingHttpResponse must consume synchronous iterators"
 )
 
 
 def _build_redis_cache(part: str, serializer: str) -> dict[str, Any]:
-    """One cache alias on Redis.
-
-    django-redis keeps one pool per address, so the (unused) fragment gives each alias a pool of its
-    own.
-    """
+    """Build one cache alias on Redis."""
     return {
         "BACKEND": "django_redis.cache.RedisCache",
+        # django-redis keeps one pool per URL, so the (unused) fragment gives each alias its own
+        # pool.
         "LOCATION": f"{URLS.redis}#{part}",
-        # No colon: django-redis takes keys apart at the first two.
+        # No colon: django-redis splits keys at the first two.
         "KEY_PREFIX": f"{INSTANCE}-{part}",
         "OPTIONS": {
             "SERIALIZER": serializer,
@@ -249,13 +247,14 @@ CHANNEL_LAYERS = {
                 }
             ],
             "prefix": f"{INSTANCE}:channels",
-            # What is heard names a method to call: only from whoever knows the pepper.
+            # A received message names a method to call: accepted only from senders that know the
+            # pepper.
             "symmetric_encryption_keys": [f"channels of {INSTANCE}: {KEY_PEPPER}"],
         },
     }
 }
 
-# Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto counts when it comes from
+# Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto is used if it comes from
 # TRUSTED_PROXIES.
 HTTPS = environment.read_flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
@@ -267,10 +266,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
-# Two services on one host keep apart.
+# So that two services on one host do not share cookies.
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "tokenthrift_session", "tokenthrift_csrf"
 X_FRAME_OPTIONS = "DENY"
-# Subdomains and preload bind hosts that are not ours to bind.
+# Subdomains and preload would bind hosts that are not ours.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -295,10 +294,10 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "/dashboard/"  # where no page was asked for, or one of another site
+LOGIN_REDIRECT_URL = "/dashboard/"  # if no page was requested, or one of another site
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Both together: nobody can lock out somebody else from afar.
+# Both together: no one can lock out another user from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 # An address alone, and a name alone, have higher limits.
@@ -330,6 +329,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # Its links to operations are buttons within buttons.
+    # Its links to operations are nested buttons.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False},
 }

@@ -1,7 +1,7 @@
-"""Every path Django serves. /v1 never gets here: `gateway_project.asgi` sends it to `proxy.asgi`.
+"""Every path Django serves; `gateway_project.asgi` sends /v1 to `proxy.asgi` instead.
 
-Each path answers with and without a slash at its end. What nothing else serves under /token-saving
-gets the error object.
+Each path works with and without a trailing slash. Unknown paths under /token-saving get the error
+object.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ docs_view = csp_update({"img-src": ["data:"]})(
 
 
 def build_slash_routes(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
-    """The route as given and with a slash behind it."""
+    """Build the route as given and with a trailing slash."""
     return [path(route, view, name=name), path(f"{route}/", view)]
 
 

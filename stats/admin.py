@@ -1,7 +1,4 @@
-"""Lists to look through: requests, calls whose outcome is unknown, lines that could not be stored.
-
-Nothing here can be edited.
-"""
+"""Read-only admin lists: requests, calls of unknown outcome, lines that could not be stored."""
 
 from collections.abc import Iterable
 from typing import Any, get_args
@@ -25,21 +22,20 @@ from stats.reports.totals import IS_FINISHED
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Of a table that may have millions of rows:
-    those far back are found by filters, not by turning pages."""
+    """Paginates a table of millions of rows; old ones are found by filters, not by paging."""
 
     MAX_COUNTED_ROWS = 10_000
 
     @cached_property
     def count(self) -> int:
-        """Of all rows, `MOST` at most."""
+        """The number of rows, at most MAX_COUNTED_ROWS."""
         return int(self.object_list[: self.MAX_COUNTED_ROWS].count())  # type: ignore[attr-defined]  # a QuerySet
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """A list whose rows open and stay as they are."""
+    """A list whose rows can be opened but not changed."""
 
-    show_full_result_count = False  # counting millions of rows for a caption
+    show_full_result_count = False  # that would count millions of rows for a caption
     paginator = CappedPaginator
     list_per_page = 50
 
@@ -54,12 +50,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
 
 
 class PlanFilter(admin.SimpleListFilter):
-    """From the plans' own table: asking the events for their distinct plans would read them all."""
+    """Filters events by plan."""
 
     title = parameter_name = "plan"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [
+            # From the plans' own table: selecting the distinct plans of the events would read them
+            # all.
             (str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})")
             for plan in list_user_plans(request.user)
         ]
@@ -193,7 +191,7 @@ class RequestEventAdmin(TenantScopedAdmin, ReadOnlyAdmin):
 
 @admin.register(UpstreamAttempt)
 class UpstreamAttemptAdmin(TenantScopedAdmin, ReadOnlyAdmin):
-    """Calls in flight are left out: they become unknown only when their worker dies."""
+    """Calls of unknown outcome; those in flight become unknown only if their worker dies."""
 
     list_display = ("at", "event_id", "upstream", "model", "plan_id", "tenant_id")
     ordering = ("-at",)

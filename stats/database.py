@@ -1,5 +1,4 @@
-"""Connections of our own to PostgreSQL, beside Django's:
-asynchronous, and with a deadline that holds when the server is frozen."""
+"""Asynchronous connections to PostgreSQL beside Django's, with a deadline for frozen servers."""
 
 import asyncio
 import os
@@ -17,7 +16,7 @@ Connection = AsyncConnection[tuple[Any, ...]]
 
 
 def build_conninfo() -> str:
-    """The default database of the settings, as libpq wants it."""
+    """Build the libpq connection string of the default database."""
     settings = connections["default"].settings_dict
     named = {
         "host": settings["HOST"],
@@ -32,19 +31,21 @@ def build_conninfo() -> str:
 
 
 async def open_connection(info: str, *, seconds: float = CONNECT_TIMEOUT_SECONDS) -> Connection:
-    """A connection in autocommit mode. Raises psycopg.OperationalError or TimeoutError."""
+    """Open a connection in autocommit mode. Raises psycopg.OperationalError or TimeoutError."""
     async with asyncio.timeout(seconds):
         return await AsyncConnection.connect(info, autocommit=True, application_name="tokenthrift")
 
 
 @contextmanager
 def try_advisory_lock(lock: int) -> Iterator[bool]:
-    """Whether this block is the only one under that number, of all processes on the database. Waits
-    for none; holds a connection of its own. Raises django.db.Error. For threads."""
-    # The lock belongs to a transaction that stays open as long as the block. A lock of the session
-    # would be a trap: behind a pooler in transaction mode it stays with a server connection that is
-    # lent to somebody else by then, and is never given back. This one goes with its connection,
-    # killed workers' too; an open transaction that read no table holds up no vacuum.
+    """Try to be the only holder of `lock` among all processes on the database; yield the result.
+
+    Does not wait; uses a connection of its own. Raises django.db.Error. For threads.
+    """
+    # The lock belongs to a transaction that stays open as long as the block. A session lock would
+    # be a trap: behind a pooler in transaction mode it stays with a server connection that is lent
+    # to another client by then, and is never released. This one ends with its connection, also of
+    # killed workers; an open transaction that has read no table delays no vacuum.
     conn = connections["default"].copy()
     try:
         conn.set_autocommit(False)
@@ -54,19 +55,16 @@ def try_advisory_lock(lock: int) -> Iterator[bool]:
             leads = bool(cursor.fetchone()[0])
         yield leads
     finally:
-        with suppress(Error):  # what was done in the block is done, whatever became of its lock
+        with suppress(Error):  # the block's work is done, whatever became of its lock
             conn.rollback()
         conn.close()
 
 
 @contextmanager
 def enforce_deadline(conn: Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection when the block takes longer:
-    what waits on it raises psycopg.OperationalError at once.
-
-    A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel,
-    and waits for that, which a frozen server never answers.
-    """
+    """Cut the connection if the block takes longer; then waits on it raise OperationalError."""
+    # A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel,
+    # and waits for that, which a frozen server never answers.
     timer = asyncio.get_running_loop().call_later(seconds, _cut_connection, conn)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Format numbers for people."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -15,7 +15,7 @@ MINUS_SIGN = "\N{MINUS SIGN}"
 
 @register.filter
 def usd(value: Decimal | float | None) -> str:
-    """Dollars: cents from ten cents up, three significant digits below."""
+    """Format dollars: cents from ten cents up, three significant digits below."""
     if value is None:
         return NO_VALUE
     amount, sign = abs(Decimal(value)), MINUS_SIGN if value < 0 else ""
@@ -27,13 +27,13 @@ def usd(value: Decimal | float | None) -> str:
 
 @register.filter
 def count(value: float | None) -> str:
-    """Whole numbers with thousands apart."""
+    """Format a whole number with thousands separators."""
     return NO_VALUE if value is None else f"{value:,.0f}".replace("-", MINUS_SIGN)
 
 
 @register.filter
 def percent(value: float | None) -> str:
-    """A share of 1 as whole per cent, one decimal below ten."""
+    """Format a share of 1 in per cent, with one decimal below ten."""
     if value is None:
         return NO_VALUE
     places = 1 if 0 < abs(value) < 0.0995 else 0
@@ -42,7 +42,7 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def rate(value: float | None) -> str:
-    """A small share of 1 in per cent, with two decimals below ten."""
+    """Format a small share of 1 in per cent, with two decimals below ten."""
     if value is None:
         return NO_VALUE
     return f"{value * 100:.{2 if value < 0.0995 else 0}f}\N{NO-BREAK SPACE}%"
@@ -50,7 +50,7 @@ def rate(value: float | None) -> str:
 
 @register.filter
 def over(value: Decimal | float | None, whole: Decimal | float | None) -> float | None:
-    """The share of `value` in `whole`; None when there is nothing to share."""
+    """Compute the share of `value` in `whole`; None if either is missing or zero."""
     return float(value) / float(whole) if value is not None and whole else None
 
 
@@ -63,7 +63,7 @@ def milliseconds(value: float | Literal[""] | None) -> str:
 
 @register.filter
 def ago(seconds: float) -> str:
-    """How long ago, in its largest unit."""
+    """Format how long ago, in the largest unit."""
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             number = int(seconds // size)
@@ -74,9 +74,9 @@ def ago(seconds: float) -> str:
 
 @register.filter
 def table_rows(rows: Iterable[list[str]]) -> SafeString:
-    """Rows of a table whose first cell names the row:
-    hundreds of them, which tags of a template would take a tenth of a second for. Dollars below
-    zero are a loss."""
+    """Render table rows whose first cell names the row."""
+    # Hundreds of them, for which template tags would take a tenth of a second. Negative dollars are
+    # marked as a loss.
     cells = (
         (row[0], format_html_join("", "{}", ((_render_cell(text),) for text in row[1:])))
         for row in rows
@@ -92,17 +92,17 @@ def _render_cell(text: str) -> SafeString:
 
 @register.filter
 def size(value: Decimal) -> Decimal:
-    """Without its sign."""
+    """Return the absolute value."""
     return -value if value < 0 else value
 
 
 @register.filter
 def points(share: Decimal | float) -> str:
-    """A difference of two shares of 1, in hundredths."""
+    """Format a difference of two shares of 1 in percentage points."""
     return f"{float(share) * 100:.1f}"
 
 
 @register.filter
 def bar(share: float | None) -> str:
-    """The width of a bar that is 100 wide, for an SVG; nothing for what is unknown or negative."""
+    """Format the width of a bar of at most 100 for an SVG; 0 if unknown or negative."""
     return f"{100 * min(max(share or 0.0, 0.0), 1.0):.2f}"

@@ -1,10 +1,7 @@
-"""Tells open dashboards that there is something new: a number that grows, and no figure.
+"""Tell open dashboards that there is something new, by a growing number and without figures.
 
-What it is, each asks for as who they are.
-
-The number stands in Redis, so it is one for all workers. Redis' messages are not kept for whoever
-did not listen; the number says that one was missed. Without Redis nothing is told, and dashboards
-ask on their own.
+Each dashboard then requests the figures with its own permissions. Without Redis nothing is sent,
+and dashboards poll.
 """
 
 import asyncio
@@ -20,13 +17,13 @@ from redis.backoff import NoBackoff
 log = logging.getLogger(__name__)
 
 DASHBOARD_GROUP = "dashboard"
-ANNOUNCE_INTERVAL_SECONDS = 1.0  # seconds between two messages of a worker
+ANNOUNCE_INTERVAL_SECONDS = 1.0  # between two messages of a worker
 REDIS_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _AnnounceState:
-    """`again`: something new came while the last message's pause lasted."""
+    """`needs_repeat`: something new came during the pause after the last message."""
 
     announce_task: "asyncio.Task[None] | None" = None
     needs_repeat: bool = False
@@ -36,9 +33,9 @@ _state = _AnnounceState()
 
 
 def announce_change() -> None:
-    """Say soon, and once a second at most, that there are new figures.
+    """Announce new figures soon, at most once a second.
 
-    Returns at once and never raises; called in an event loop.
+    Returns at once and never raises; call it in an event loop.
     """
     task = _state.announce_task
     if task is None or task.done() or task.get_loop().is_closed():
@@ -48,7 +45,7 @@ def announce_change() -> None:
 
 
 async def count_announcements(*, more: int = 0) -> int:
-    """How often something new was announced, after `more` times more.
+    """Add `more` to the number of announcements and return it.
 
     Raises redis.RedisError or OSError.
     """
@@ -59,18 +56,20 @@ async def count_announcements(*, more: int = 0) -> int:
         retry=Retry(NoBackoff(), 0),
     )
     try:
+        # In Redis, so that all workers share the number. Redis does not keep messages for clients
+        # that did not listen; the number shows that one was missed.
         return int(await client.incrby(f"{settings.INSTANCE}:live", more))
     finally:
         await client.aclose(close_connection_pool=True)
 
 
 async def send_to_group(group: str, **message: object) -> None:
-    """To every socket in the group, on every worker; lost without Redis."""
+    """Send to every socket of the group, on every worker; lost without Redis."""
     try:
         async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
             await get_channel_layer().group_send(group, message)
     except Exception as error:
-        # Whatever the layer's client raises: dashboards ask on their own meanwhile.
+        # Whatever the layer's client raises: dashboards poll meanwhile.
         log.debug("open dashboards are not told: %s", type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""Minutes, hours and days: the grains of the roll-ups, and how spans of time are cut into them."""
+"""Minutes, hours and days: the grains of the rollups, and how periods are split into them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,11 @@ from typing import Final
 MINUTE, HOUR, DAY = "minute", "hour", "day"
 
 
-# A period as the fewest roll-ups that hold it exactly: whole days in the middle, hours and minutes
-# at its edges.
+# A period is split into the fewest rollups that cover it exactly: whole days in the middle, hours
+# and minutes at its edges.
 #
-# Ninety days from 13:37 on are 89 days, at most 23 hours and 59 minutes at each edge, where minutes
-# alone would be 130,000.
+# Ninety days from 13:37 on are 89 days, at most 23 hours and 59 minutes at each edge; minutes alone
+# would be 130,000.
 
 GRAIN_LENGTHS: Final = {
     MINUTE: timedelta(minutes=1),
@@ -23,7 +23,7 @@ _FINER_GRAINS: Final = {DAY: HOUR, HOUR: MINUTE}
 
 @dataclass(frozen=True, slots=True)
 class GrainSpan:
-    """Roll-ups of this grain that begin from `start` on and before `end`; None: open."""
+    """Rollups of this grain that begin from `start` on and before `end`; None: open."""
 
     grain: str
     start: datetime | None
@@ -33,11 +33,9 @@ class GrainSpan:
 def split_into_spans(
     start: datetime | None, end: datetime | None, grain: str = DAY
 ) -> list[GrainSpan]:
-    """In order, none coarser than `grain`.
-
-    Ends within a minute count as in the minute grain alone: by the starts of minutes.
-    """
+    """Split a period into spans in order, none coarser than `grain`."""
     if grain == MINUTE:
+        # Ends within a minute count as in the minute grain: by the starts of minutes.
         return [GrainSpan(MINUTE, start, end)]
     first, last = start and ceil_to_grain(start, grain), end and floor_to_grain(end, grain)
     if first and last and first >= last:
@@ -48,7 +46,7 @@ def split_into_spans(
 
 
 def floor_to_grain(at: datetime, grain: str) -> datetime:
-    """The start of the minute, hour or day (UTC) that the time lies in."""
+    """Return the start of the minute, hour or day (UTC) of the time."""
     at = at.astimezone(UTC)
     if grain == DAY:
         return at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -60,6 +58,6 @@ def floor_to_grain(at: datetime, grain: str) -> datetime:
 
 
 def ceil_to_grain(at: datetime, grain: str) -> datetime:
-    """The time itself where a minute, hour or day (UTC) starts, else the start of the next."""
+    """Return the time itself if a minute, hour or day (UTC) starts there, else the next start."""
     start = floor_to_grain(at, grain)
     return start if start == at else start + GRAIN_LENGTHS[grain]

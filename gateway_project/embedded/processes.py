@@ -1,5 +1,4 @@
-"""Starting a server program as a child: under which account, with which log, how long to wait,
-and how it ends."""
+"""Run a server program as a child: its account, its log, its start timeout and its stop."""
 
 import ctypes
 import os
@@ -22,15 +21,14 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class ServiceError(Exception):
-    """A service cannot run. The message is one line for a person."""
+    """A service cannot run; the message is one line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The system account a service runs under. `uid` None: the one of this process.
+    """The system account a service runs under; `uid` None is this process's own.
 
-    `passes`: it may enter folders that are closed to it, by a capability given to that one process
-    (see `reaching`).
+    `can_enter_closed_folders`: by a capability given to that one process (see `grant_path_access`).
     """
 
     name: str = ""
@@ -40,9 +38,9 @@ class Account:
 
 
 def find_packaged_file(package: str, *path: str) -> Path:
-    """A file inside an installed package, found without running the package's own code.
+    """Find a file inside an installed package without running the package's code.
 
-    Raises ServiceError when it is not there.
+    Raises ServiceError if it is missing.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -59,10 +57,10 @@ def find_packaged_file(package: str, *path: str) -> Path:
 
 
 def choose_account() -> Account:
-    """This process's own account, or an unprivileged one when it is root's,
-    since PostgreSQL refuses to run as root."""
+    """Return this process's own account, or an unprivileged one if it is root."""
     if os.geteuid() != 0:
         return Account()
+    # PostgreSQL refuses to run as root.
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)
@@ -76,9 +74,9 @@ def choose_account() -> Account:
 
 
 def grant_path_access(who: Account, *paths: Path) -> Account:
-    """The account, able to reach the paths.
+    """Return the account, with a capability if it needs one to reach the paths.
 
-    Where root keeps the project in a closed folder (a home of mode 0700), the service gets
+    If root keeps the project in a closed folder (a home of mode 0700), the service gets
     CAP_DAC_READ_SEARCH (capabilities(7)) beside its unprivileged account, by setpriv(1).
     Permissions are never opened: that is for their owner. Raises ServiceError without that
     capability.
@@ -109,11 +107,11 @@ def grant_path_access(who: Account, *paths: Path) -> Account:
 
 
 def _build_account_command(who: Account, parent_death: signal.Signals) -> list[str]:
-    """The words before a command that runs it under an account that passes; none for the others."""
+    """Build the prefix that runs a command with the capability; empty for accounts without it."""
     if not who.can_enter_closed_folders:
         return []
     program = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin") or "/usr/bin/setpriv"
-    # Without the secure bit, access(2), by which initdb looks for its programs, would not count the
+    # Without the secure bit, access(2), by which initdb looks for its programs, would ignore the
     # capability.
     capability = [
         "--inh-caps=+dac_read_search",
@@ -135,9 +133,9 @@ def make_private_folder(path: Path, who: Account) -> None:
 
 
 def write_private_file(path: Path, content: str, who: Account = Account()) -> Path:
-    """Write a file that only the service's account can read:
-    a password on a command line would show in `ps`."""
+    """Write a file that only the service's account can read."""
     path.unlink(missing_ok=True)
+    # A password on a command line would show in `ps`.
     path.touch(0o600)
     path.write_text(content)
     if who.uid is not None and who.gid is not None:
@@ -146,7 +144,7 @@ def write_private_file(path: Path, content: str, who: Account = Account()) -> Pa
 
 
 def find_free_port(remembered: int = 0) -> int:
-    """The remembered port when nobody listens there, else another free one."""
+    """Return the remembered port if it is free, else another free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -159,11 +157,10 @@ def find_free_port(remembered: int = 0) -> int:
 def launch_program(
     command: Sequence[str], *, who: Account, log: Path, parent_death: signal.Signals
 ) -> "subprocess.Popen[bytes]":
-    """Start the program in its own session.
+    """Start the program in its own session, with its output in `log`.
 
-    The kernel sends it `parent_death` when this process dies, however it dies.
-
-    Raises ServiceError when the program is missing or cannot be executed.
+    The kernel sends it `parent_death` when this process dies, however it dies. Raises ServiceError
+    if the program is missing or cannot be executed.
     """
     prctl = ctypes.CDLL(None).prctl
     log.touch(0o600)
@@ -180,7 +177,7 @@ def launch_program(
                 start_new_session=True,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the keeper has no threads
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the supervisor has no threads
             )
         except OSError as error:
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
@@ -191,7 +188,7 @@ def wait_until_ready(
 ) -> None:
     """Return when the service answers.
 
-    Raises ServiceError with the last lines of its log when it ends or the deadline passes.
+    Raises ServiceError with the last lines of its log if it ends or does not answer in time.
     """
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not answers():
@@ -207,7 +204,7 @@ def wait_until_ready(
 
 
 def read_log_tail(log: Path, lines: int = 3) -> str:
-    """The last lines of a log, joined into one."""
+    """Return the last lines of a log, joined into one."""
     try:
         last = log.read_text(errors="replace").strip().splitlines()[-lines:]
     except OSError:
@@ -216,7 +213,7 @@ def read_log_tail(log: Path, lines: int = 3) -> str:
 
 
 def stop_process(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
-    """Ask the service to stop, and kill it when it does not."""
+    """Signal the service to stop, and kill it if it does not."""
     if child.poll() is not None:
         return
     child.send_signal(how)
@@ -228,14 +225,13 @@ def stop_process(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
 
 
 def record_process(pid_file: Path, pid: int) -> None:
-    """Write down a process so that `end_orphan` finds it:
-    its id and, since ids are used again, when it started."""
+    """Write the process's id and start time to a file, so that `end_orphan` finds it."""
+    # The start time, because ids are reused.
     pid_file.write_text(f"{pid} {_read_start_time(pid)}")
 
 
 def end_orphan(pid_file: Path) -> None:
-    """Wait for the process that `remember` wrote down, which the kernel told to stop,
-    and kill it when it does not."""
+    """Wait for the recorded process, which the kernel signalled to stop; kill it if it does not."""
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while (pid := _find_recorded_process(pid_file)) is not None:
         if time.monotonic() > deadline:
@@ -245,7 +241,7 @@ def end_orphan(pid_file: Path) -> None:
 
 
 def _find_recorded_process(pid_file: Path) -> int | None:
-    """The process if it still runs."""
+    """Return the recorded process's id if it is still running."""
     try:
         pid, started = pid_file.read_text().split()
     except (OSError, ValueError):
@@ -254,8 +250,10 @@ def _find_recorded_process(pid_file: Path) -> int | None:
 
 
 def _read_start_time(pid: int) -> str:
-    """When the process started, in clock ticks since boot (proc(5), field 22 of stat);
-    empty when there is none or it is a zombie."""
+    """Return a process's start time in clock ticks since boot (proc(5), field 22 of stat).
+
+    Empty if there is no such process or it is a zombie.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

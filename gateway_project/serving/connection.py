@@ -1,8 +1,8 @@
-"""One client's connection, with a bound on all that the client alone decides: size and time.
+"""A client's connection, with limits on everything that the client alone decides: size and time.
 
 uvicorn's protocol for httptools has none: a head may be of any length (and costs its square, as
-httptools adds each piece to a bytes object), may never end, and an answer may wait for ever for a
-reader that does not read. Nothing here costs a request more than a few additions: what is late is
+httptools appends each piece to a bytes object), may never end, and a response may wait for ever for
+a client that does not read. The limits cost a request no more than a few additions: what is late is
 looked for once a second, over all connections of the worker.
 """
 
@@ -30,20 +30,21 @@ from proxy.core.request_ids import new_request_id
 from stats.monitoring import gauges
 
 LATE_CHECK_INTERVAL_SECONDS = 1.0  # seconds
-# What still comes is thrown away for so long, or a reset would overtake the answer.
+# Seconds for which remaining input is discarded, or a reset would overtake the response.
 LINGER_SECONDS = 2.0
-LATE_ANSWER_SECONDS = 10.0  # in which the application answers a body that is late
-# Within the time to read, this part of what waits must be taken, or the high-water mark.
+LATE_ANSWER_SECONDS = 10.0  # for the application to answer a late body
+# Within the unread timeout the client must take this part of the unsent bytes, or the high-water
+# mark.
 MIN_PROGRESS_DIVISOR = 10
 MAX_PORT = 65535
-HEADER_FRAMING_BYTES = 4  # of a header: colon, blank, end of line
+HEADER_FRAMING_BYTES = 4  # of a header: colon, space, end of line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Bounds of one connection.
+    """Limits of one connection.
 
-    Times in seconds; `per_address`: connections of a worker, 0 for any number.
+    Times in seconds; `max_per_address`: connections per worker, 0 for no limit.
     """
 
     max_head_bytes: int
@@ -56,7 +57,7 @@ class ConnectionLimits:
 
 
 class OpenConnections:
-    """The connections of this worker, by address, and the clock that ends the late ones."""
+    """The connections of this worker, counted by address, and the timer that ends late ones."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
@@ -65,7 +66,7 @@ class OpenConnections:
         self._is_watching = False
 
     def add_connection(self, connection: "BoundedConnection", address: str) -> bool:
-        """Watch the connection. Whether its address may have one more."""
+        """Watch the connection; return whether its address may have one more."""
         self._connections.add(connection)
         if address:
             self._counts_by_address[address] += 1
@@ -87,8 +88,7 @@ class OpenConnections:
                 del self._counts_by_address[address]
 
     def resolve_address(self, client: "tuple[str, int] | None") -> str:
-        """What is counted as one address; "" for a trusted proxy,
-        behind which many clients come."""
+        """Return what counts as one address; "" for a trusted proxy, which has many clients."""
         if client is None or client[0] in self.limits.proxy_addresses:
             return ""
         return _normalize_address(client[0])
@@ -103,7 +103,7 @@ class OpenConnections:
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's protocol, which refuses a head that is too long and ends what does not go on."""
+    """uvicorn's protocol with limits: refuses too long heads and ends late connections."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -139,11 +139,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._bytes_since_progress += len(data)
         super().data_received(data)
         if self._bytes_since_progress > self._limits.max_head_bytes and not self._is_refused:
-            # In the head, or in what frames a body: trailers, extensions of chunks.
+            # In the head, or in what frames a body: trailers, chunk extensions.
             self._refuse_connection(self._build_head_too_large(), "head")
 
     def handle_websocket_upgrade(self) -> None:
-        # The server pings a socket, and ends it when it is silent.
+        # The server pings a WebSocket and closes it if it is silent.
         self._open_connections.remove_connection(self, self._address)
         super().handle_websocket_upgrade()
 
@@ -159,8 +159,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        # Not header by header, which costs ten times as much: what has come so far is bounded by
-        # `data_received`.
+        # Not header by header, which costs ten times as much: the bytes received so far are limited
+        # by `data_received`.
         if (fault := self._find_head_error()) is not None:
             self._head_error = fault
             raise fault
@@ -193,11 +193,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._read_deadline = math.inf
 
     def end_if_late(self, now: float) -> None:
-        """End the connection when what it waits for has not come in time."""
+        """End the connection if what it waits for is late."""
         if now >= self._part_deadline:
             self._end_late_part(now)
         if self._read_deadline == math.inf:
-            if self.transport.is_closing():  # it waits for the client to take what is left
+            if self.transport.is_closing():  # it waits for the client to read the rest
                 self._start_read_deadline(now)
         elif now >= self._read_deadline:
             before = self._unsent_bytes
@@ -213,11 +213,11 @@ class BoundedConnection(HttpToolsProtocol):
                 )
 
     def _end_late_part(self, now: float) -> None:
-        # By us, until an earlier request is answered.
+        # Reading is paused by us until an earlier request is answered.
         if self._awaited_part == "body" and self.flow.read_paused:
             self._part_deadline = now + self._limits.body_timeout_seconds
         elif self._awaited_part == "body" and not self.cycle.response_started:
-            # The application answers, as it does all else: `proxy.asgi_client` and
+            # The application answers, as it does everything else: `proxy.asgi_client` and
             # `gateway_project.body_limit` look for this.
             self.cycle.scope["state"]["body_late"] = True
             self.cycle.message_event.set()
@@ -237,7 +237,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def _find_head_error(self) -> GatewayError | None:
-        """Why the head is refused, None where it is not."""
+        """Return why the head is refused; None if it is not."""
         if len(self.headers) > self._limits.max_headers:
             return HeadTooLarge(f"The request has more than {self._limits.max_headers} headers.")
         size = len(self.url)
@@ -253,12 +253,12 @@ class BoundedConnection(HttpToolsProtocol):
         )
 
     def _refuse_connection(self, error: GatewayError, reason: str) -> None:
-        """Answer with the error object and throw away what still comes, for a moment;
-        in the middle of another answer, end at once."""
+        """Respond with the error object and discard further input for a moment."""
         self._is_refused = True
         gauges.CONNECTIONS_ENDED.labels(reason).inc()
         self._unset_keepalive_if_required()
         if self.cycle is not None and not self.cycle.response_complete:
+            # In the middle of another response: end at once.
             self.transport.abort()
             return
         self.transport.write(_build_raw_answer(error))
@@ -268,8 +268,10 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 class UnframedCycle(RequestResponseCycle):
-    """A request by HTTP/1.0, which knows no chunks (RFC 9112 section 6.1):
-    an answer of unknown length ends with the connection."""
+    """A request by HTTP/1.0, which has no chunked encoding (RFC 9112 section 6.1).
+
+    A response of unknown length ends with the connection.
+    """
 
     is_unframed = False
 
@@ -302,7 +304,7 @@ def _build_raw_answer(error: GatewayError) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _normalize_address(address: str) -> str:
-    """The address itself; of IPv6 the /64, which is what one client has."""
+    """Return the address; for IPv6 its /64, which is what one client has."""
     try:
         found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -316,17 +318,16 @@ def _normalize_address(address: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _has_valid_port(host: bytes) -> bool:
-    """Whether a Host header names no port, or one that can be."""
+    """Whether a Host header has no port, or a valid one."""
     name, colon, port = host.rpartition(b":")
-    # No port; an address of IPv6 without brackets.
+    # No port, or an IPv6 address without brackets.
     if not colon or (b":" in name and not name.endswith(b"]")):
         return True
     return not port or (port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT)
 
 
 def parse_trusted_proxies() -> Container[str | None]:
-    """The addresses and networks of TOKENTHRIFT_TRUSTED_PROXIES,
-    read as for the forwarded headers."""
+    """Parse TOKENTHRIFT_TRUSTED_PROXIES (addresses and networks) as for the forwarded headers."""
     reader: Any = ProxyHeadersMiddleware
     found: Container[str | None] = reader(None, settings.TRUSTED_PROXIES).trusted_hosts
     return found
@@ -336,7 +337,7 @@ _instances: list[OpenConnections] = []
 
 
 def get_open_connections() -> OpenConnections:
-    """Those of this process, made at first use with the settings."""
+    """Return this process's connections, created on first use with the settings."""
     if not _instances:
         limits = ConnectionLimits(
             max_head_bytes=settings.MAX_HEAD_BYTES,

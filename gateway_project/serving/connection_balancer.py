@@ -1,4 +1,4 @@
-"""New connections go to the worker that has the fewest."""
+"""Balance new connections: they go to the worker that has the fewest."""
 
 import asyncio
 import mmap
@@ -14,21 +14,21 @@ import uvloop
 from gateway_project.embedded import file_locks
 from gateway_project.serving.connection import BoundedConnection
 
-# How many connections each worker of one `serve` holds, in memory that all of them see.
+# Connection counts of each worker of one `serve`, in shared memory.
 #
-# Only a hint: who reads an old number takes a connection that another worker should have had, or
-# takes it a millisecond later. So nothing is locked but the claim of a row, and a worker that was
-# killed leaves its row to the next one.
+# They are only a hint: a worker that reads an old count takes a connection that another worker
+# should have had, or takes it a millisecond later. So nothing is locked except to claim a row, and
+# a killed worker leaves its row to the next one.
 
-ROW_FORMAT = Struct("=II")  # a process id, 0 for nobody, and how many connections it holds
-TABLE_BYTES = 64 * ROW_FORMAT.size  # more workers than that go uncounted
+ROW_FORMAT = Struct("=II")  # process id (0: free) and number of connections
+TABLE_BYTES = 64 * ROW_FORMAT.size  # further workers are not counted
 CLAIM_TIMEOUT_SECONDS = 5.0
 
 
 class ConnectionCounts:
     """This worker's row and a view of the others'.
 
-    Made when the worker begins to listen. Raises OSError or TimeoutError.
+    Created when the worker begins to listen. Raises OSError or TimeoutError.
     """
 
     def __init__(self, table: Path) -> None:
@@ -37,7 +37,7 @@ class ConnectionCounts:
         )
         try:
             with table.open("a+b") as file:
-                # A hole in a file on a full disk would kill who writes there.
+                # On a full disk, writing to a hole in the file would kill the process.
                 os.posix_fallocate(file.fileno(), 0, TABLE_BYTES)
                 self._rows = mmap.mmap(file.fileno(), TABLE_BYTES)
             self._row_offset = self._find_free_row()
@@ -47,27 +47,27 @@ class ConnectionCounts:
             os.close(claiming)
 
     def record_accept(self) -> None:
-        """A connection was accepted; `came` or `failed` follows."""
+        """Count an accepted connection; `record_open` or `record_failure` follows."""
         self._opening_count += 1
         self._write_row()
 
     def record_failure(self) -> None:
-        """It was gone before it was open."""
+        """Uncount a connection that was gone before it was open."""
         self._opening_count -= 1
         self._write_row()
 
     def record_open(self, held: int) -> None:
-        """It is one of the `held` that are open."""
+        """Record that an accepted connection is now one of `held` open ones."""
         self._opening_count -= 1
         self.record_close(held)
 
     def record_close(self, held: int) -> None:
-        """One was closed, `held` are open."""
+        """Record that a connection was closed and `held` are open."""
         self._open_count = held
         self._write_row()
 
     def holds_more_than_others(self) -> bool:
-        """Whether this worker holds more than a living one: one more, or an eighth more of many."""
+        """Whether this worker has more than another live one: by one, or by an eighth of many."""
         mine = self._open_count + self._opening_count
         return any(
             mine > held + held // 8 and _is_alive(pid)
@@ -75,13 +75,13 @@ class ConnectionCounts:
         )
 
     def release_row(self) -> None:
-        """Take no further part: nobody waits for a worker that accepts nothing."""
+        """Free the row: no one waits for a worker that accepts nothing."""
         if self._row_offset is not None:
             ROW_FORMAT.pack_into(self._rows, self._row_offset, 0, 0)
             self._row_offset = None
 
     def _find_free_row(self) -> int | None:
-        """Where the first row is that is nobody's."""
+        """Return the offset of the first free row."""
         owners = (pid for pid, _ in ROW_FORMAT.iter_unpack(self._rows))
         return next(
             (row * ROW_FORMAT.size for row, pid in enumerate(owners) if not _is_alive(pid)), None
@@ -95,33 +95,33 @@ class ConnectionCounts:
 
 
 def _is_alive(pid: int) -> bool:
-    """Workers run under one account, so a process that may not be signalled is none of ours."""
+    """Whether the worker with this process id is running."""
     if not pid:
         return False
     try:
         os.kill(pid, 0)
+    # Workers run under one account, so a process that may not be signalled is not one of ours.
     except (ProcessLookupError, PermissionError):
         return False
     return True
 
 
-# Where several workers accept from one listening socket, each about as many connections as the
-# others.
+# Several workers accept from one listening socket, each about as many connections as the others.
 #
-# Left alone, the first worker that the kernel wakes takes all that wait, since libuv accepts until
-# nothing is left: a pool that a client opens at once then stays with one worker for hours. Here a
-# worker that holds more than another steps aside for a moment and leaves the next connection to it;
-# what nobody fetched meanwhile it takes after all. So a hung worker costs a new connection a
-# millisecond, and none waits for a worker that died, as it would in a socket of its own
+# Otherwise the first worker that the kernel wakes takes all waiting connections, since libuv
+# accepts until none is left: a pool that a client opens at once then stays with one worker for
+# hours. Here a worker that has more than another steps aside for a moment and leaves the next
+# connection to it; what is still waiting afterwards it takes after all. So a hung worker costs a
+# new connection a millisecond, and none waits for a dead worker, as it would in a socket of its own
 # (SO_REUSEPORT).
 
-STEP_ASIDE_SECONDS = 0.001  # seconds; the shortest that libuv's timers know
-RETRY_DELAY_SECONDS = 1.0  # seconds without accepting when descriptors run out, as in asyncio
+STEP_ASIDE_SECONDS = 0.001  # the shortest of libuv's timers
+RETRY_DELAY_SECONDS = 1.0  # without accepting if descriptors run out, as in asyncio
 TABLE_FILE_NAME = "connections.table"
 
 
 class Loop(uvloop.Loop):
-    """uvloop, with a `Door` for each listening socket it is given."""
+    """uvloop, with a `BalancedAcceptor` for each listening socket it is given."""
 
     async def create_server(
         self, protocol_factory: Any, *args: Any, sock: socket.socket | None = None, **options: Any
@@ -132,7 +132,7 @@ class Loop(uvloop.Loop):
 
 
 class Connection(BoundedConnection):
-    """A bounded connection, which tells the others how many there are."""
+    """A bounded connection that updates this worker's count."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -144,7 +144,7 @@ class Connection(BoundedConnection):
 
 
 class BalancedAcceptor:
-    """As much of asyncio.Server as uvicorn uses."""
+    """Accepts connections; as much of asyncio.Server as uvicorn uses."""
 
     def __init__(
         self,
@@ -167,14 +167,14 @@ class BalancedAcceptor:
         loop.add_reader(listener.fileno(), self._accept_waiting)
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Stop accepting."""
         self._loop.remove_reader(self._listener.fileno())
         if self._resume_timer is not None:
             self._resume_timer.cancel()
         self._counts.release_row()
 
     async def wait_closed(self) -> None:
-        """uvicorn waits for the connections itself."""
+        """Return at once: uvicorn waits for the connections itself."""
 
     def _accept_waiting(self) -> None:
         while not self._counts.holds_more_than_others():
@@ -187,12 +187,12 @@ class BalancedAcceptor:
         self._resume_timer = self._loop.call_later(seconds, self._resume_accepting)
 
     def _resume_accepting(self) -> None:
-        """Take what nobody fetched, and look again."""
+        """Accept a connection that no worker took meanwhile, and go on as usual."""
         self._loop.add_reader(self._listener.fileno(), self._accept_waiting)
         self._accept_one()
 
     def _accept_one(self) -> bool:
-        """Accept one connection; whether there was one."""
+        """Accept one connection; return whether there was one."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -212,7 +212,7 @@ class BalancedAcceptor:
     async def _open_connection(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._protocol_factory, connection)
-        except OSError:  # the client left at once
+        except OSError:  # the client disconnected at once
             connection.close()
             self._counts.record_failure()
 
@@ -221,7 +221,7 @@ _instances: list[ConnectionCounts] = []
 
 
 def _get_connection_counts() -> ConnectionCounts:
-    """This process's row, claimed at first use in the folder of all workers of this `serve`."""
+    """Return this process's row, claimed on first use in the folder shared by the workers."""
     if not _instances:
         _instances.append(
             ConnectionCounts(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], TABLE_FILE_NAME))

@@ -1,5 +1,7 @@
-"""The folder through which the workers of one `serve` share their
-counters (prometheus_client's multiprocess mode)."""
+"""The folder in which the workers of one `serve` share counters.
+
+prometheus_client's multiprocess mode.
+"""
 
 import os
 import shutil
@@ -7,11 +9,13 @@ from pathlib import Path
 
 
 def prepare_metrics_dir(var: Path) -> None:
-    """An empty folder for this process and its workers, named in PROMETHEUS_MULTIPROC_DIR;
-    those of dead processes are removed."""
+    """Create the folder of this process and its workers and set PROMETHEUS_MULTIPROC_DIR to it.
+
+    Folders of dead processes are removed.
+    """
     parent = var / "run" / "metrics"
     parent.mkdir(parents=True, exist_ok=True)
-    parent.chmod(0o700)  # names of tenants and plans are for nobody else on the machine
+    parent.chmod(0o700)  # no other account may read names of tenants and plans
     for folder in parent.iterdir():
         if folder.name == str(os.getpid()) or not Path(f"/proc/{folder.name}").exists():
             shutil.rmtree(folder, ignore_errors=True)

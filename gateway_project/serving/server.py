@@ -1,5 +1,4 @@
-"""Running the ASGI application with uvicorn: the socket, one process or several,
-and the way out."""
+"""Run the ASGI application with uvicorn, in one process or several."""
 
 import socket
 import sys
@@ -10,13 +9,13 @@ from django.conf import settings
 from gateway_project.serving.supervisor import supervise_workers
 from stats.monitoring import gauges
 
-# Seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a
-# request.
+# Seconds; longer than the SDKs' pools keep an idle connection, so that none is closed while a
+# request is sent.
 KEEP_ALIVE_SECONDS = 75
 
 
 def bind_listener(host: str, port: int) -> socket.socket:
-    """The address, taken but not yet answering. Raises OSError."""
+    """Bind a socket to the address without listening yet. Raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -32,7 +31,7 @@ def bind_listener(host: str, port: int) -> socket.socket:
 
 
 def run_server(listener: socket.socket, workers: int) -> bool:
-    """Serve until SIGINT or SIGTERM. False when the application did not start."""
+    """Serve until SIGINT or SIGTERM; False if the application did not start."""
     alone = workers == 1
     gauges.WORKERS_WANTED.set(workers)
     config = uvicorn.Config(
@@ -49,7 +48,7 @@ def run_server(listener: socket.socket, workers: int) -> bool:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
-        ws_max_size=1024,  # bytes of a message: the dashboard's socket is told nothing
+        ws_max_size=1024,  # bytes of a message: the dashboard's socket receives none
         timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers

@@ -1,7 +1,6 @@
-"""What each of several worker processes loads:
-the application, in a process that ends with the one that started it.
+"""What each worker process loads: the application, in a process that ends with its supervisor.
 
-uvicorn's workers outlive a supervisor that was killed, and would keep the port.
+uvicorn's workers outlive a killed supervisor, and would keep the port.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Engines by name, each one file, loaded when chosen. A third party adds a file and a row."""
+"""Engines by name, one file each, loaded when chosen. A third party adds a file and a row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """Where an engine lives (`module:Class`) and what people call it."""
+    """The import path of an engine (`module:Class`) and its display name."""
 
     class_path: str
     title: str
@@ -42,6 +42,6 @@ VERIFIERS: Mapping[str, EngineSpec] = {
 
 
 def load_engine(row: EngineSpec) -> Any:
-    """The class behind a row. Raises ImportError or AttributeError when the row is wrong."""
+    """Import the engine's class. Raises ImportError or AttributeError for a wrong path."""
     module, _, name = row.class_path.partition(":")
     return getattr(import_module(module), name)

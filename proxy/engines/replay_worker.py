@@ -1,9 +1,8 @@
-"""Rows of the ledger and its imprints replayed:
-here, or in a process of its own, which is fed through a pipe.
+"""Replay ledger rows and their fingerprints, in this process or in one of its own.
 
-`python -m proxy.engines.replay_worker` reads pickled `Work` from its input and writes a pickled
-`ReplayResult`. It yields to whoever answers requests, and can be ended at a deadline, which a
-thread cannot.
+`python -m proxy.engines.replay_worker` reads a pickled `ReplayJob` from stdin and writes a pickled
+`ReplayResult`. A process yields to those that answer requests, and can be killed at a deadline,
+which a thread cannot.
 """
 
 import os
@@ -18,26 +17,28 @@ import numpy.typing as npt
 from plans.snapshot import CacheSettings
 from proxy.core.replay import RecordedRequest, ReplayResult, SimulatedTier, replay_requests
 
-# Different questions to compare, the latest: the work grows with the square of it.
+# Distinct questions to compare, the latest ones: the work grows with their square.
 MAX_COMPARED_QUESTIONS: Final = 8_000
 NICENESS: Final = 10
 # Rows, newest first, each: at, key, end user, asked, bucket, vector, tier, would, shadow, reason,
-# similarity, score, dollars it would have cost, billed, spent; the cache in force, and the draft's.
+# similarity, score, baseline cost, billed, spent (dollars); then the cache settings in force, and
+# the draft's.
 ReplayJob = tuple[list[tuple[Any, ...]], CacheSettings | None, CacheSettings | None]
 
 
 def replay_rows(work: ReplayJob) -> ReplayResult:
-    """See `proxy.core.replay.replay_requests`."""
+    """Replay the rows of a job; see `proxy.core.replay.replay_requests`."""
     raw, ours, draft = work
     return replay_requests(_build_requests(raw), ours, draft)
 
 
 def _build_requests(raw: list[tuple[Any, ...]]) -> list[RecordedRequest]:
-    """Oldest first. Vectors of the latest `MOST_QUESTIONS` different questions alone."""
+    """Build the requests, oldest first."""
     questions: set[bytes] = set()
     rows = []
     for row in raw:
         asked = row[3].bytes
+        # Only the latest distinct questions keep their vectors.
         if row[5] is not None and len(questions) < MAX_COMPARED_QUESTIONS:
             questions.add(asked)
         rows.append(_build_request(row, asked, with_vector=asked in questions))
@@ -67,7 +68,7 @@ def _build_request(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> 
         would if shadow and would else tier if tier in ("exact", "semantic") else "miss"
     )
     whole, paid = whole or Decimal(0), (billed or Decimal(0)) + spent
-    if shadow:  # the provider was paid for all of it; what a hit would have saved is that
+    if shadow:  # the provider was paid for all of it, which is what a hit would have saved
         whole, paid = paid, Decimal(0) if does != "miss" else paid
     return RecordedRequest(
         at=at,

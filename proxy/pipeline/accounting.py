@@ -1,4 +1,4 @@
-"""What one call was worth in tokens and dollars, and what the provider had cached of it."""
+"""Compute what a call cost and saved, in tokens and dollars, and the provider's cache discount."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,16 +22,18 @@ from proxy.core.prompt_caching.terms import (
 from proxy.core.tokens import TOKENS_PER_MESSAGE, count_characters, count_text, find_encoding
 from proxy.pipeline.call import Call, StreamingAnswer, evolve
 
-# What one call was worth: tokens and dollars, billed, served and saved, never mixed.
+# How the amounts of a call are computed. Billed, served and saved are never mixed.
 #
-# On a hit the provider bills nothing and the request would have cost the whole prompt as asked plus
-# the stored answer. On a miss that something was cut from it would have cost the whole prompt too;
-# a request that nothing was cut from costs what it would have. The whole prompt is priced as the
-# provider would have: with the discount for what it held of the chat (`proxy.pipeline.accounting`),
-# which cutting loses. An expired answer saves nothing where the provider is asked all the same,
-# before it or after it. A sample answers nobody: all that is billed for it is spent on saving. What
-# the provider says it charged is the bill, whatever the price list says. What a call costs that was
-# given up before its answer is not known, which is not nothing.
+# - Hit: the provider bills nothing; the baseline is the whole prompt as asked plus the stored
+#   answer.
+# - Miss with compression: the baseline is the whole prompt. Without compression it is what was
+#   billed.
+# - The whole prompt is priced as the provider would have priced it, with the discount for the
+#   prefix it had cached (`expected_cached_tokens`); compression loses that discount.
+# - An expired answer saves nothing if the provider is called all the same, before or after it.
+# - A sample answers no client: everything billed for it is sampling cost.
+# - If the provider reports what it charged, that is the bill, whatever the price list says.
+# - The cost of a call that was abandoned before its answer is unknown, which is not zero.
 
 ANSWER_DETAILS: Final = (
     "output_audio",
@@ -45,7 +47,7 @@ ANSWER_DETAILS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Savings:
-    """Token counts, and US dollars or None where the model has no price."""
+    """Tokens and costs of a call; costs in US dollars, or None if the model has no price."""
 
     prompt_tokens: int
     served_tokens: int
@@ -64,12 +66,12 @@ class Savings:
 
 
 def savings(call: Call) -> Savings:
-    """The worth of a call as far as it is known: before a stream ended, only what was cut."""
+    """Compute tokens and costs of a call; only the compression's before a stream has ended."""
     price = call.route.price if call.route else None
     if call.tier == "sample":
         return _sampling_savings(call)
     if isinstance(call.answer, CachedAnswer):
-        # Whatever stands in a store must not cost the row.
+        # A malformed count in a stored envelope must not lose the ledger row.
         asked, served = (
             max(0, call.answer.prompt_tokens),
             max(0, call.answer.envelope.completion_tokens),
@@ -113,8 +115,10 @@ def savings(call: Call) -> Savings:
 
 
 def billed_amount(call: Call) -> Decimal | None:
-    """What the provider takes for the call: what it says it took, else by the price list;
-    None where neither says anything."""
+    """Return the dollars that the provider reports as charged, or else by the price list.
+
+    None if the provider reports nothing and the model has no price.
+    """
     usage, price = call.usage, call.route.price if call.route else None
     if usage.charged_usd is not None:
         return usage.charged_usd
@@ -122,10 +126,10 @@ def billed_amount(call: Call) -> Decimal | None:
 
 
 def _list_price(call: Call, price: Price, details: TokenDetails | None = None) -> Decimal:
-    """By the price list. `details`: others than those of the usage."""
+    """Price the usage by the price list, with `details` in place of the usage's own if given."""
     usage = call.usage
     if not call.attempts and not (usage.prompt_tokens or usage.completion_tokens):
-        return Decimal(0)  # nobody was asked: no sum for each request either
+        return Decimal(0)  # no request was sent, so there is no fee per request either
     return price.compute_cost(
         prompt=usage.prompt_tokens,
         completion=usage.completion_tokens,
@@ -138,8 +142,7 @@ def _list_price(call: Call, price: Price, details: TokenDetails | None = None) -
 
 
 def estimated_savings(call: Call) -> Savings:
-    """The worth before a stream has begun, for its headers:
-    a cut prompt is taken to be billed as it was counted, in full."""
+    """Compute the savings for the headers of a stream, before its usage is known."""
     cut = call.compression
     if (
         isinstance(call.answer, StreamingAnswer)
@@ -147,20 +150,20 @@ def estimated_savings(call: Call) -> Savings:
         and cut.messages is not None
         and not call.usage.prompt_tokens
     ):
+        # A compressed prompt is assumed to be billed in full, as we counted it.
         call = evolve(call, usage=Usage(prompt_tokens=cut.after))
     return savings(call)
 
 
 def _uncompressed_cost(call: Call, asked: int, price: Price) -> Decimal:
-    """What the request would have cost whole.
-
-    What the cut prompt began with, the whole one does too, so that is no less warm; and a provider
-    that charges for writing into its cache would have written the rest.
-    """
+    """Compute what the uncompressed request (`asked` prompt tokens) would have cost."""
     usage, kept = call.usage, has_prefix_cache(call)
     cached = (
+        # The uncompressed prompt shares the prefix of the compressed one, so at least as much of it
+        # was cached.
         min(asked, max(usage.cached_tokens, expected_cached_tokens(call, asked))) if kept else 0
     )
+    # A provider that charges for cache writes would have written the rest.
     written = asked - cached if kept and usage.cache_write_tokens else 0
     answered = replace(
         NO_TOKEN_DETAILS, **{name: getattr(usage.details, name) for name in ANSWER_DETAILS}
@@ -175,18 +178,19 @@ def _uncompressed_cost(call: Call, asked: int, price: Price) -> Decimal:
         service_tier=usage.service_tier,
     )
     listed = _list_price(call, price)
-    # What audio and the like cost more or less than text, cut or not.
+    # Add the surcharge or discount for audio and the like, which applies either way.
     whole += listed - _list_price(call, price, answered)
     if usage.charged_usd is None:
         return whole
-    # A provider with prices of its own has them for all of it.
+    # Scale by the provider's own price if it differs from the list.
     return whole * usage.charged_usd / listed if listed else usage.charged_usd
 
 
 def shadow_savings(call: Call) -> tuple[int, Decimal | None]:
-    """Tokens and dollars that shadow let go: of a hit all that was billed,
-    else of a cut what it would have taken out; of that the part that was billed as cached is worth
-    no more."""
+    """Compute the tokens and dollars that shadow mode did not save.
+
+    For a hit everything that was billed, else the tokens that compression would have removed.
+    """
     if not call.is_in_shadow or not call.attempts or call.status >= 400:
         return 0, None
     if call.shadow_hit is not None:
@@ -194,6 +198,7 @@ def shadow_savings(call: Call) -> tuple[int, Decimal | None]:
     cut, price, usage = _removed_by(call.shadow_compression), call.resolved_route.price, call.usage
     if price is None:
         return cut, None
+    # Removed tokens that were billed as cached are valued at the cached price.
     sent = max(0, usage.prompt_tokens - cut)
     cached = min(sent, max(0, usage.cached_tokens - cut))
     whole = price.compute_cost(
@@ -203,9 +208,10 @@ def shadow_savings(call: Call) -> tuple[int, Decimal | None]:
 
 
 def count_compared_tokens(call: Call) -> int:
-    """Tokens of what the semantic tier compares by meaning or not at all:
-    the question, or all turns where the earlier ones may differ. A stored prompt differs from the
-    one asked by no more than that."""
+    """Count the tokens in which a stored prompt may differ from this one under semantic matching.
+
+    The question only, or all turns if earlier turns may differ too.
+    """
     if call.question is None or call.plan is None or call.plan.cache is None:
         return 0
     encoding, _ = find_encoding(call.resolved_route.model)
@@ -242,7 +248,7 @@ def _sampling_savings(call: Call) -> Savings:
 
 
 def removed_tokens(call: Call) -> int:
-    """Prompt tokens that compression took out, 0 when it did nothing or nothing was sent."""
+    """Return the prompt tokens that compression removed; 0 if nothing was removed or sent."""
     return _removed_by(call.compression) if call.attempts and call.status < 400 else 0
 
 
@@ -250,25 +256,27 @@ def _removed_by(cut: CompressionResult | None) -> int:
     return 0 if cut is None or cut.messages is None else max(0, cut.before - cut.after)
 
 
-# How much of a prompt the provider would have billed at its cached price, had there been no plan. A
+# How much of a prompt the provider would have billed at its cached price without a plan. This is a
 # model, not a measurement.
 #
-# Without a plan every turn of a chat goes to the provider, whole, so the prompt of the turn before
-# is warm when the next one comes; and an identical request is warm altogether while the first is
-# still held. What is modelled: OpenAI's rule (developers.openai.com/api/docs/guides/ prompt-
-# caching: prefixes from 1,024 tokens on, in steps of 128). Anthropic reads only what the client
-# marked, so nothing is warm without a mark. Not modelled: instructions that many chats share, which
-# makes the modelled saving of first turns too high; and pauses within a chat that nobody noted,
-# which makes that of later turns too low. A holdout measures both (`stats.analysis.holdout`).
+# Without a plan every turn of a conversation goes to the provider whole, so the prompt of the
+# previous turn is still cached when the next one comes, and a repeated identical request is cached
+# entirely. Modelled is OpenAI's rule (developers.openai.com/api/docs/guides/prompt-caching:
+# prefixes from 1,024 tokens on, in steps of 128). Anthropic caches only up to the breakpoints that
+# the client set, so without one nothing is cached. Not modelled: instructions shared by many
+# conversations, which makes the modelled saving of first turns too high; and unrecorded pauses
+# within a conversation, which makes that of later turns too low. A holdout measures both
+# (`stats.analysis.holdout`).
 
 MIN_CACHED_TOKENS: Final = 1024
 CACHED_TOKENS_STEP: Final = 128
 
 
 def expected_cached_tokens(call: Call, asked: int) -> int:
-    """Of the `prompt_tokens` tokens of the whole prompt those
-    that would have been read from the provider's prefix cache; 0 where its price list knows no
-    discount."""
+    """Estimate how many of the `asked` prompt tokens would have been read from the prefix cache.
+
+    0 if the price list has no discount for cached input.
+    """
     price = call.resolved_route.price
     if (
         price is None
@@ -282,7 +290,7 @@ def expected_cached_tokens(call: Call, asked: int) -> int:
 
 
 def has_prefix_cache(call: Call) -> bool:
-    """Whether the provider remembers prompts as the client sends them."""
+    """Whether the provider caches prompts in the form in which the client sends them."""
     upstream = call.resolved_route.upstream
     return upstream.provider not in BREAKPOINT_PROVIDERS or (
         reads_breakpoints(upstream) and has_breakpoint(call.chat_request.body)
@@ -290,8 +298,8 @@ def has_prefix_cache(call: Call) -> bool:
 
 
 def _is_repeated_prompt(call: Call) -> bool:
-    """Whether the very same prompt was sent a moment ago;
-    of requests at the same time none finds another's."""
+    """Whether the identical prompt was sent while the provider still has it cached."""
+    # Of concurrent identical requests none would have found another's prompt in the cache.
     if call.coalesced or not isinstance(call.answer, CachedAnswer) or call.answer.tier != "exact":
         return False
     return call.at - call.answer.envelope.created_at <= PREFIX_LIFETIME_SECONDS_BY_PROVIDER.get(
@@ -300,9 +308,10 @@ def _is_repeated_prompt(call: Call) -> bool:
 
 
 def _previous_turn_share(call: Call) -> float:
-    """Which share of the prompt the turn before sent already, by its characters;
-    counting tokens would take too long here. 0 of the first turn, and of a chat that the provider
-    is known to hold no more."""
+    """Return the share of the prompt, by characters, that the previous turn already sent.
+
+    0 for a first turn, and for a conversation that the provider no longer has cached.
+    """
     last = call.conversation.last_prompt if call.conversation else None
     messages = call.chat_request.messages
     ends = max(
@@ -314,4 +323,5 @@ def _previous_turn_share(call: Call) -> float:
         and not prefix_is_warm(last, call.resolved_route.upstream.provider, call.at)
     ):
         return 0.0
+    # Characters, because counting tokens would take too long here.
     return count_characters(messages[:ends]) / count_characters(messages)

@@ -1,5 +1,7 @@
-"""Whether the answer of a call may be stored, and why not:
-known before the head of a whole answer is sent, at its end for a stream."""
+"""Decide whether the answer of a call may be stored, and if not, why.
+
+Decided before the headers of a complete answer are sent, and at the end of a stream.
+"""
 
 from proxy.core.answers import CachedAnswer, CompleteAnswer
 from proxy.core.caching.eligibility import answer_ineligibility
@@ -7,14 +9,16 @@ from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES
 from proxy.pipeline.call import Call, evolve
 from stats.events import NotStoredReason
 
-# Bytes of an answer up to which it is judged at once, on the event loop; a longer one after it was
-# sent, in a thread.
+# Answers up to this many bytes are checked on the event loop; longer ones after they were sent, in
+# a thread.
 MAX_INLINE_CHECK_BYTES = 64 * 1024
 
 
 def check_admission(call: Call) -> Call:
-    """The call with `admitted` or `not_kept` set;
-    as it is where nothing was to be stored, or it is known already."""
+    """Set `may_be_stored` or `not_stored_reason`.
+
+    Unchanged if either is set already, or no answer was to be stored.
+    """
     if call.may_be_stored or call.not_stored_reason or not has_storable_answer(call):
         return call
     reason = _find_refusal(call)
@@ -22,7 +26,7 @@ def check_admission(call: Call) -> Call:
 
 
 def has_storable_answer(call: Call) -> bool:
-    """Whether a tier would take an answer to this request, and the provider was asked for one."""
+    """Whether the provider was called and a cache tier would store its answer."""
     if isinstance(call.answer, CachedAnswer):
         return False
     taken = call.has_exact_tier or (
@@ -40,7 +44,7 @@ def has_storable_answer(call: Call) -> bool:
 
 
 def count_answer_bytes(call: Call) -> int:
-    """How long the provider's answer is: its body, or the JSON of a stream's chunks."""
+    """Return the bytes of the provider's answer: its body, or the JSON of a stream's chunks."""
     return len(call.answer.body) if isinstance(call.answer, CompleteAnswer) else call.streamed_bytes
 
 

@@ -1,4 +1,4 @@
-"""Calls that the gateway makes on its own behalf: samples, and renewals of expired answers."""
+"""Calls that the gateway makes on its own behalf: samples, and revalidation of expired answers."""
 
 import time
 from dataclasses import replace
@@ -10,16 +10,15 @@ from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.clients import NullClient
 from stats.events import Event
 
-# The request that samples another one: the same question, asked by nobody, without a stream.
+# A sample repeats the request of the sampled call without streaming, for no client.
 
 STREAM_FIELDS = ("stream", "stream_options")
 
 
 def sampling_call(call: Call) -> Call:
-    """A call of its own, with an id and a row of its own, beside the finished one.
+    """Build the call that samples a finished one, with its own id and ledger row.
 
-    Its completion is that of the finished one where the provider was asked anyway: then nothing is
-    left to be paid for.
+    If the provider was called anyway, its completion is reused and nothing more is paid for.
     """
     asked = call.chat_request
     body = {name: value for name, value in asked.body.items() if name not in STREAM_FIELDS}
@@ -48,8 +47,7 @@ def sampling_call(call: Call) -> Call:
 
 
 def derived_call(call: Call, **changes: Any) -> Call:
-    """A call with an id, a clock and a row of its own, made for that one:
-    nothing of it is done or paid for yet."""
+    """Copy a call under a new id and start time, with nothing done or paid for yet."""
     now = time.monotonic()
     return evolve(
         call,
@@ -74,10 +72,9 @@ def derived_call(call: Call, **changes: Any) -> Call:
 
 
 def revalidation_call(call: Call, given: Event, *, budget: float) -> Call:
-    """The call that fetches a new answer for nobody, after the client was given an expired one;
-    `given` is the event of that.
+    """Build the call that fetches a fresh answer after the client was served an expired one.
 
-    `budget`: seconds for what of it is cache work.
+    `given`: the event of the served answer; `budget`: seconds for the cache work of this call.
     """
     now = time.monotonic()
     return evolve(

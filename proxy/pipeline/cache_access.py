@@ -9,26 +9,25 @@ from proxy.core.ports import Candidate
 from proxy.pipeline.call import Answer, Call
 from proxy.pipeline.toolbox import Toolbox
 
-# Entries of the exact tier: under which keys they are, and how to read one, trusting nothing that
-# comes back.
+# Entries of the exact tier: their keys, and how to read one without trusting the store.
 
 
 def cache_seconds_left(call: Call) -> float:
-    """Seconds until the cache budget of this request is used up; negative afterwards."""
+    """Return the seconds left for the cache work of this request; negative if there are none."""
     return call.cache_deadline - time.monotonic()
 
 
 async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
-    """The entry, if it is whole, ours and young enough.
+    """Read a valid, fresh entry of our scope from the exact tier; None if there is none.
 
-    A broken or foreign one is deleted. Raises ToolUnavailable.
+    A broken or foreign entry is deleted. Raises ToolUnavailable.
     """
     envelope = await lookup_exact(call, tools, key)
     return envelope if envelope is not None and is_fresh(call, envelope) else None
 
 
 async def lookup_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
-    """The same, however old it is."""
+    """Read a valid entry of our scope from the exact tier, however old it is."""
     envelope = tools.local_cache.get(key) or await _fetch_exact(call, tools, key)
     return (
         envelope
@@ -38,7 +37,7 @@ async def lookup_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
 
 
 async def _fetch_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
-    """The entry from the store, kept in memory for the next who asks."""
+    """Read an entry from the store and put it into the local cache."""
     exact = tools.breakers["exact"]
     tools.local_cache.begin_read(key)
     try:
@@ -56,8 +55,7 @@ async def _fetch_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
 
 
 async def decode_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
-    """The envelope stored under this key, or None when we did not seal it for there,
-    or it is of another scope: never to be served."""
+    """Decode the envelope stored under `key`; None if it was not sealed for this key and scope."""
     envelope = await _decode_envelope(tools, value, "exact")
     if envelope is None or not in_scope(call, envelope):
         return None
@@ -68,8 +66,10 @@ async def decode_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> En
 
 
 async def decode_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
-    """The envelope of a neighbour, or None when we did not seal it for this entry,
-    bucket and question, or it is of another scope."""
+    """Decode a candidate's envelope; None if it is foreign.
+
+    Foreign: not sealed for this entry, bucket and question, or of another scope.
+    """
     backend = call.plan.cache.backend if call.plan and call.plan.cache else None
     envelope = candidate.decoded_envelope or await _decode_envelope(
         tools, candidate.envelope, backend or "semantic"
@@ -92,8 +92,7 @@ async def _decode_envelope(tools: Toolbox, value: bytes, store: str) -> Envelope
 
 
 def in_scope(call: Call, envelope: Envelope) -> bool:
-    """Whether those who may share this answer are those who ask,
-    and nobody said that it was wrong."""
+    """Whether the envelope is of the call's scope and was not reported as wrong."""
     return (
         call.cache_keys is not None
         and envelope.scope == call.cache_keys.scope
@@ -110,8 +109,7 @@ def is_fresh(call: Call, envelope: Envelope) -> bool:
 
 
 def compressed_key(call: Call) -> str | None:
-    """The exact key of the compressed request; None when nothing was cut
-    or the exact tier is off."""
+    """Return the exact key of the compressed request; None without compression or exact tier."""
     if call.cache_keys is None or call.plan is None or not call.has_exact_tier:
         return None
     if call.compression is None or call.compression.messages is None:
@@ -120,29 +118,25 @@ def compressed_key(call: Call) -> str | None:
     return exact_key(body, scope=call.cache_keys.scope, plan=call.plan, route=call.resolved_route)
 
 
-# Answers that somebody had forgotten: all of a plan's, or those that carry a tag.
+# Invalidation of all answers of a plan, or of those that carry a tag.
 #
-# Nothing is searched or deleted for it. Forgetting raises the configuration's revision and notes,
-# for a plan, a tenant and a tag, the revision it was raised to; an entry holds the revision under
-# which its answer was asked for, and is dead when that is smaller. So it takes one row and no
-# clock, a lost or flushed Redis brings nothing back, and a request that began before stores what
-# nobody is served.
+# Nothing is searched or deleted. Invalidating raises the configuration's revision and records, per
+# plan, tenant and tag, the revision it was raised to; an entry holds the revision under which its
+# answer was requested and is invalid if that is smaller. So it takes one row and no clock, a lost
+# or flushed Redis brings nothing back, and a request that began before the invalidation stores an
+# answer that is never served.
 
-INVALIDATED_REASON = "forgotten"  # the reason against a near entry
+INVALIDATED_REASON = "forgotten"  # the reason against a semantic candidate
 
 
 def is_invalidated(call: Call, envelope: Envelope) -> bool:
-    """Whether this answer was asked for before all of its plan's,
-    or one of its tags or of the request's tags, were forgotten.
-
-    The request's tags count because its entry may have been stored by one that named others.
-    """
+    """Whether the answer was requested before an invalidation of its plan or of a tag."""
+    # The request's tags count too: its entry may have been stored by a request with other tags.
     return bool(call.config.min_revisions) and min_revision(call, envelope.tags) > envelope.revision
 
 
 def min_revision(call: Call, tags: tuple[str, ...] = ()) -> int:
-    """The revision from which on answers to this request count:
-    to all of its plan's, to its tags, and to these."""
+    """Return the lowest valid revision for answers under the call's plan, its tags and `tags`."""
     marks, plan = call.config.min_revisions, call.plan
     if not marks or plan is None:
         return 0
@@ -151,20 +145,20 @@ def min_revision(call: Call, tags: tuple[str, ...] = ()) -> int:
     return max(marks.get((plan.id, whose, tag), 0) for tag in names for whose in (None, tenant))
 
 
-# Expired answers that may still be served (RFC 5861): at once while one request fetches a new one,
-# or where the provider fails.
+# Expired answers that may still be served (RFC 5861): at once while one request fetches a fresh
+# one, or if the provider fails.
 #
-# Only answers of identical requests, only by a plan that says so, and never one older than the
+# Only answers to identical requests, only if the plan allows it, and never one older than the
 # request accepts (`s-maxage`).
 
-# For so long nobody else fetches an answer that somebody is fetching, and nobody tries again after
-# a failure. An answer that takes longer than this may be fetched twice.
+# Seconds in which only one worker fetches a given answer, and after a failure none tries again. An
+# answer that takes longer than this may be fetched twice.
 REVALIDATION_LEASE_SECONDS = 30
 TOO_MANY_REQUESTS = 429
 
 
 def may_revalidate(call: Call, envelope: Envelope) -> bool:
-    """Whether this expired answer may be served while a new one is fetched."""
+    """Whether this expired answer may be served while a fresh one is fetched."""
     return _is_within_grace(
         call,
         envelope,
@@ -187,7 +181,7 @@ def _is_within_grace(call: Call, envelope: Envelope, seconds: int) -> bool:
 
 
 def is_provider_failure(answer: Answer | None) -> bool:
-    """Unreachable, too slow, answering nonsense, a server error, or too many requests."""
+    """Whether the answer is a server error (ours for an unreachable provider included) or a 429."""
     status = (
         answer.error.status
         if isinstance(answer, ErrorAnswer)

@@ -1,4 +1,4 @@
-"""One request on its way: `Call`, frozen; every stage hands on a changed copy."""
+"""`Call`: the frozen state of one request; every stage returns a changed copy."""
 
 import time
 from dataclasses import dataclass, field
@@ -34,9 +34,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerdict:
-    """What was decided about one neighbour.
+    """The decision about one candidate of the semantic tier.
 
-    `score`: the verifier's, None when it was not asked; `reason`: against it, "" when it is served.
+    `score`: the verifier's, None if it was not asked; `reason`: why it was rejected, "" if served.
     """
 
     entry_id: str
@@ -54,7 +54,7 @@ class StreamingAnswer:
 
 
 Answer = CachedAnswer | CompleteAnswer | StreamingAnswer | ErrorAnswer
-# A stage, when it began and when it ended, by the monotonic clock.
+# Label of a stage, its begin and its end by the monotonic clock.
 StageTime = tuple[str, float, float]
 
 
@@ -62,7 +62,7 @@ StageTime = tuple[str, float, float]
 class CacheKeys:
     """Digests under which answers to this request are looked up and stored.
 
-    `compressed`: of the compressed request, when something was cut.
+    `compressed`: of the compressed request, if compression removed something.
     """
 
     scope: str
@@ -77,46 +77,25 @@ if TYPE_CHECKING:
 else:
 
     def evolve(call, **changes):
-        """The call with these fields changed: `dataclasses.replace`,
-        which would run a constructor of forty fields, 25 times as fast."""
+        """Return the call with these fields changed."""
+        # `dataclasses.replace` would run a constructor of forty fields; this is 25 times as fast.
         revised = object.__new__(Call)
         object.__setattr__(revised, "__dict__", {**call.__dict__, **changes})
         return revised
 
 
 def get_tenant_id(call: "Call") -> int:
-    """Whose request it is; only after the authenticate stage."""
+    """Return the tenant of the request; only after the authenticate stage."""
     assert call.key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
     return call.key.tenant_id
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `evolve` copies the dictionary
 class Call:
-    """A request and all that was decided about it.
+    """A request and everything decided about it.
 
-    `config`: the configuration it began under and finishes on; `raw_body`: the body until it is
-    parsed. Times: `started_at`, `body_read_at` (body read) and `cache_deadline` (no cache work
-    after it) by the monotonic clock, `at` in epoch seconds, durations in seconds.
-    `conversation_id`: its id, and `conversation` what was noted of it, under plans that cut when it
-    saves. `window`: the chat, where it is compared as a whole. `feedback_threshold`: the threshold
-    in force around this question, where a hit was said to be wrong. `candidate_verdicts`: the
-    neighbours looked at, best first; `shadow_hit`: the hit that was not served, in shadow or as a
-    sample; `shadow_compression`: what shadow would have cut. `flight`: with whom the answer is
-    shared; `coalesced`: another request called for it. `stale_answer`: an expired answer to this
-    very request; `needs_revalidation`: it is served and this call is to fetch a new one, which is
-    billed to the event of what was `served_event`. Under an error budget: `cohort` (see
-    `proxy.core.quality.cohort`), the `learned_threshold` learned, `semantic_disabled` while its
-    semantic tier is off; `sample_candidate`: the stored answer to be compared with the provider's;
-    in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
-    `shadow_keys`: of a hit in shadow. `holdout`: whether it is held out, under a plan with a
-    holdout, whose copy here then does nothing. `abandoned`: the provider had the request and its
-    answer was not heard, so that nobody knows what it bills. `completion`: the answer, where it is
-    sound; `partial_completion`: what was understood of another one, to count its tokens;
-    `streamed_bytes`: of a stream's chunks, as JSON; `stream_fault`: the error that ended a stream,
-    as those get it who asked for a whole answer. `upstream_request_id`: what the provider called
-    its call; `not_stored_reason`: why the answer was not stored, "" where it was; `may_be_stored`:
-    it may be. `stage_times`: of the stages that sought the answer; `trace`: what it is called in
-    the traces of others, where those are exported.
+    Times are seconds: `started_at`, `body_read_at` and `cache_deadline` by the monotonic clock,
+    `at` since the epoch, the rest durations.
     """
 
     request_id: str
@@ -125,12 +104,16 @@ class Call:
     client: Client
     secret: str | None = None
     cache_control: str = ""
+    # The configuration that the call began under and finishes on.
     config: ConfigSnapshot = EMPTY_CONFIG
     key: KeySnapshot | None = None
+    # The body until it is parsed.
     raw_body: bytes = b""
     request: ChatRequest | None = None
     route: Route | None = None
     plan: PlanSnapshot | None = None
+    # The holdout assignment, under a plan with a holdout. If the request is held out, `plan` is a
+    # copy that does nothing.
     holdout: HoldoutAssignment | None = None
 
     tier: Tier = "bypass"
@@ -138,83 +121,105 @@ class Call:
     reads_cache: bool = False
     writes_cache: bool = False
     cache_keys: CacheKeys | None = None
+    # The keys of a hit in shadow mode.
     shadow_keys: CacheKeys | None = None
     question: str | None = None
     vector: Vector | None = None
+    # The turns, if the plan compares the conversation as a whole.
     window: ChatTurns | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
+    # The threshold around this question after a hit near it was reported as wrong.
     feedback_threshold: float = 0.0
+    # The candidates that were checked, best first.
     candidate_verdicts: tuple[CandidateVerdict, ...] = ()
+    # The hit that was not served, in shadow mode or as a sample; what shadow mode would have
+    # compressed.
     shadow_hit: CachedAnswer | None = None
     shadow_compression: CompressionResult | None = None
+    # An expired answer to this very request. `needs_revalidation`: it is served and this call
+    # fetches a fresh one, billed to `served_event`, the event of the served answer.
     stale_answer: CachedAnswer | None = None
     needs_revalidation: bool = False
     served_event: Event | None = None
+    # Under an error budget: the cohort (`proxy.core.quality.cohort`), the threshold learned from
+    # its samples, and whether its semantic tier is off.
     cohort: str = ""
     learned_threshold: float | None = None
     semantic_disabled: bool = False
+    # The stored answer to be compared with the provider's. In the call that does so, `sample_of` is
+    # the id of the sampled request and `verdict` the outcome.
     sample_candidate: CachedAnswer | None = None
     sample_of: str = ""
     verdict: Verdict | Literal[""] = ""
     compression: CompressionResult | None = None
+    # Under plans that compress only if it saves: the conversation and what is stored about it.
     conversation_id: str | None = None
     conversation: ConversationHistory | None = None
     failures: tuple[str, ...] = ()
 
     body_read_at: float = 0.0
+    # No cache work after this.
     cache_deadline: float = 0.0
     upstream_body: bytes = b""
     attempts: int = 0
+    # The provider had the request but its answer was not read, so what it bills is unknown.
     abandoned: bool = False
+    # The provider's id of the request.
     upstream_request_id: str = ""
     upstream_seconds: float = 0.0
     overhead_seconds: float = 0.0
     answer: Answer | None = None
+    # The answer if it is sound; `partial_completion` is what was understood of any answer, to count
+    # its tokens.
     completion: dict[str, Any] | None = None
     partial_completion: dict[str, Any] | None = None
+    # Bytes of a stream's chunks as JSON, and the error that ended a stream, for followers that
+    # asked for a whole answer.
     streamed_bytes: int = 0
     stream_fault: "CompleteAnswer | ErrorAnswer | None" = None
     usage: Usage = field(default_factory=Usage)
+    # Why the answer was not stored; "" if it was.
     not_stored_reason: NotStoredReason = ""
     may_be_stored: bool = False
     outcome: Outcome = "ok"
     status: int = 0
+    # With whom the answer is shared. `coalesced`: another request made the upstream call.
     flight: Flight | None = None
     coalesced: bool = False
+    # Of the stages that looked for the answer.
     stage_times: tuple[StageTime, ...] = ()
+    # The trace context sent upstream, if traces are exported.
     trace: TraceContext | None = None
 
     def add_failure(self, tool: str) -> "Call":
-        """The same call, with one more tool that could not help."""
+        """Return the call with one more unavailable tool in `failures`."""
         return evolve(self, failures=(*self.failures, tool))
 
     def overhead_until(self, now: float) -> float:
-        """Seconds of our own since the body was read, 0 before:
-        all that was not the wait for the upstream."""
+        """Return the seconds since the body was read, without those spent on the upstream."""
         return (
             max(0.0, now - self.body_read_at - self.upstream_seconds) if self.body_read_at else 0.0
         )
 
     @property
     def is_leader(self) -> bool:
-        """Whether others may follow this request to its answer."""
+        """Whether other requests may follow this one to its answer."""
         return isinstance(self.client, SharedClient)
 
     @property
     def client_left(self) -> bool:
-        """Whether its client went while the call was kept up for others."""
+        """Whether the leader's client disconnected while the call went on for its followers."""
         return isinstance(self.client, SharedClient) and self.client.client_left
 
     @property
     def is_in_shadow(self) -> bool:
-        """Whether everything is decided and nothing of it done:
-        the answer is the upstream's, to the whole chat."""
+        """Whether the plan is in shadow mode: everything is decided and nothing of it applied."""
         return self.plan is not None and self.plan.mode == "shadow"
 
     @property
     def has_exact_tier(self) -> bool:
-        """Whether the plan keeps answers for identical requests."""
+        """Whether the plan stores answers for identical requests."""
         return self.plan is not None and self.plan.cache is not None and self.plan.cache.exact
 
     @property
@@ -231,7 +236,7 @@ class Call:
 
     @property
     def outgoing_messages(self) -> list[Message]:
-        """The messages as they would be sent: cut if something was cut."""
+        """The messages to be sent: the compressed ones if compression removed something."""
         return (
             self.compression.messages
             if self.compression and self.compression.messages is not None
@@ -250,9 +255,9 @@ def open_call(
     cache_control: str,
     trace: TraceContext | None,
 ) -> Call:
-    """The call of a request that begins now."""
-    # A revised blank: a frozen class sets its seventy fields one by one, which takes five times as
-    # long.
+    """Create the call of a request that begins now."""
+    # Evolved from a blank call: the constructor of a frozen class sets its seventy fields one by
+    # one, which takes five times as long.
     return evolve(
         _BLANK_CALL,
         request_id=request_id,

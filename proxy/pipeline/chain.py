@@ -1,4 +1,4 @@
-"""What happens to a request, in order. This page is the table of contents of the gateway."""
+"""The stages of a request, in order: the table of contents of the gateway."""
 
 import asyncio
 import logging
@@ -46,9 +46,9 @@ from proxy.pipeline.stages.verify import verify
 from proxy.pipeline.toolbox import Toolbox
 
 OPEN: tuple[Stage, ...] = (authenticate, limit_concurrency, read_body)  # may refuse, by raising
-# may refuse too; done once for the same bytes (`proxy.core.caching.prepared_requests`)
+# may refuse too; reused for identical bytes (`proxy.core.caching.prepared_requests`)
 PREPARE: tuple[Stage, ...] = (parse, load_plan, cache_scope)
-# What PREPARE sets.
+# The fields that PREPARE sets.
 PREPARED_FIELDS = (
     "request",
     "route",
@@ -59,7 +59,7 @@ PREPARED_FIELDS = (
     "writes_cache",
     "cache_keys",
 )
-LOOKUP: tuple[Stage, ...] = (  # reads and reckons only, so that it can be explained
+LOOKUP: tuple[Stage, ...] = (  # reads and computes only, so that `explain` can run it
     exact_lookup,
     embed,
     feedback_threshold,
@@ -83,7 +83,7 @@ ANSWER: tuple[Stage, ...] = (
 )
 # The client has its answer after this.
 REPLY: tuple[Stage, ...] = (serve_stale, broadcast, respond, stream)
-# If that was an expired one; for nobody.
+# After an expired answer was served; no client waits for it.
 REVALIDATE: tuple[Stage, ...] = (embed, compress, build_request, call_upstream, respond, stream)
 FINISH: tuple[Stage, ...] = (
     estimate_usage,
@@ -100,7 +100,7 @@ log = logging.getLogger("tokenthrift.proxy")
 
 
 class _CallCancelled(asyncio.CancelledError):
-    """Cancelled while an answer was sought: the call as far as it had come."""
+    """Cancelled while the answer was being found; carries the call as far as it had come."""
 
     def __init__(self, call: Call) -> None:
         super().__init__()
@@ -108,9 +108,9 @@ class _CallCancelled(asyncio.CancelledError):
 
 
 async def run(call: Call, tools: Toolbox) -> Call:
-    """Take one request from its first byte to its record.
+    """Take one request from its first byte to its ledger record.
 
-    Raises nothing but CancelledError, and that after the record.
+    Raises nothing but CancelledError, and that only after the record.
     """
     door = WatchedClient(call.client)
     call = evolve(call, client=door)
@@ -146,8 +146,7 @@ async def run(call: Call, tools: Toolbox) -> Call:
 
 
 async def _report_fault(call: Call, door: WatchedClient, tools: Toolbox) -> Call:
-    """Tell the client of a fault of ours: by an error object while no status is out,
-    else by the last event of a stream."""
+    """Send the client an error object, or an error event if a stream has begun."""
     fault = ErrorAnswer(InternalFault("The gateway failed; the fault is logged."))
     try:
         if door.status == 0:
@@ -166,7 +165,7 @@ async def _report_fault(call: Call, door: WatchedClient, tools: Toolbox) -> Call
 
 
 async def _find_answer(call: Call, tools: Toolbox) -> Call:
-    """The call with its answer; a refusal or a bug is an answer too."""
+    """Run the stages up to the answer; a refusal or a bug becomes an error answer."""
     times: list[StageTime] = []
     try:
         for stage in OPEN:
@@ -183,7 +182,7 @@ async def _find_answer(call: Call, tools: Toolbox) -> Call:
     except ClientDisconnected:
         raise
     except asyncio.CancelledError as error:
-        # The server stops: what was asked of the provider is in the books all the same.
+        # The server stops; what was sent to the provider is recorded all the same.
         raise _CallCancelled(evolve(call, stage_times=tuple(times))) from error
     except Exception:
         log.exception("request %s failed", call.request_id)
@@ -196,16 +195,14 @@ async def _find_answer(call: Call, tools: Toolbox) -> Call:
 
 
 async def _prepare_call(call: Call, tools: Toolbox) -> Call:
-    """Parse, load the plan, derive the keys.
-
-    Only a request that the exact tier may answer is remembered: its answer is kept too.
-    """
+    """Parse the request, load its plan and derive its keys, reusing them for identical bytes."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
     asked = (call.key.id, call.cache_control, call.raw_body)
     if known := tools.prepared_requests.get_fields(call.config, asked):
         return evolve(call, raw_body=b"", **known)
     for stage in PREPARE:
         call = await stage(call, tools)
+    # Only requests that the exact tier may answer are remembered: their answers are stored too.
     if call.reads_cache and call.has_exact_tier:
         tools.prepared_requests.remember_fields(
             call.config, asked, {name: getattr(call, name) for name in PREPARED_FIELDS}

@@ -1,5 +1,4 @@
-"""Clients beside the one on the wire: one that others follow, one that is watched,
-and none at all."""
+"""Client wrappers: one with followers, one whose progress is watched, and a null client."""
 
 import asyncio
 from collections import deque
@@ -7,14 +6,13 @@ from collections import deque
 from proxy.core.flights import Flight
 from proxy.core.ports import Client
 
-# The leader's client, which is one of many: neither its leaving nor its slow reading stops the
-# others.
+# The leader's client: neither its disconnect nor its slow reading stops the followers.
 
 
 class SharedClient:
-    """Implements the `Client` port.
+    """The client of a flight's leader; implements the `Client` port.
 
-    `client_left`: the leader's own client has gone, whoever else is still there.
+    `client_left`: the leader's own client has disconnected, whether followers remain or not.
     """
 
     def __init__(self, client: Client, flight: Flight) -> None:
@@ -28,7 +26,7 @@ class SharedClient:
         return await self._client.read_body(limit)
 
     async def wait_disconnected(self) -> None:
-        """Return when nobody is left; nobody can board from then on."""
+        """Return when the client and all followers have left; no one can join from then on."""
         await self._client.wait_disconnected()
         self.client_left = True
         await self._flight.wait_until_empty()
@@ -38,8 +36,7 @@ class SharedClient:
         await self._client.start_response(status, headers)
 
     async def send_body(self, data: bytes, *, more: bool) -> None:
-        """Wait until the client takes the data, if it is the only one;
-        otherwise that is done beside, until `wait_sent`."""
+        """Send the data, or queue it for `wait_sent` if the flight has followers."""
         if self._writer_task is None and not self._flight.followers:
             await self._client.send_body(data, more=more)
             return
@@ -59,11 +56,11 @@ class SharedClient:
         self._writer_task = None
 
 
-# The other end of a request that nobody made: what the gateway asks on its own behalf.
+# The client of calls that the gateway makes on its own behalf.
 
 
 class NullClient:
-    """A `Client` that never leaves and takes no answer."""
+    """A `Client` that never disconnects and discards the answer."""
 
     async def read_body(self, limit: int) -> bytes:
         return b""
@@ -75,14 +72,14 @@ class NullClient:
     async def send_body(self, data: bytes, *, more: bool) -> None: ...
 
 
-# A client of which is known how much of its answer is out, so that it can still be told of a fault.
+# Tracks how much of the answer was sent, so that a fault can still be reported to the client.
 
 
 class WatchedClient:
-    """Implements the `Client` port.
+    """A client whose sent status and progress are tracked; implements the `Client` port.
 
-    `status`: the one that was sent, 0 before; `is_streaming`: events follow it, and not a body of a
-    known length; `is_finished`: the last bytes were handed over.
+    `status`: the one that was sent, 0 before; `is_streaming`: events follow it, not a body of known
+    length; `is_finished`: the last bytes were handed over.
     """
 
     def __init__(self, client: Client) -> None:

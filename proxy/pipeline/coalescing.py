@@ -1,4 +1,4 @@
-"""How a request gets the answer of a flight that another one leads, in this worker or elsewhere."""
+"""Get the answer of a flight that another request leads, in this worker or another one."""
 
 import time
 
@@ -11,8 +11,10 @@ from proxy.pipeline.call import Call, StreamingAnswer, evolve
 
 
 async def wait_for_flight(call: Call, flight: Flight) -> tuple[FlightResult | None, Call]:
-    """What comes of the flight: a landing, or None when its stream is to be followed
-    or this client has gone, as the outcome says."""
+    """Wait for a flight; return its result, or None if its stream is to be followed.
+
+    None also if this client disconnected, which `outcome` then says.
+    """
     begun, landing = time.monotonic(), None
     try:
         async with cancel_on_disconnect(call.client):
@@ -23,9 +25,9 @@ async def wait_for_flight(call: Call, flight: Flight) -> tuple[FlightResult | No
 
 
 def apply_flight_result(call: Call, landing: FlightResult | None, reply: FollowerReply) -> Call:
-    """The call with the flight's answer, which is `reply` while it arrives.
+    """Set the flight's answer on the call; without a result yet, `reply` as the stream to follow.
 
-    An error answers everybody who waited for it.
+    An error goes to every request that waited for it.
     """
     if call.outcome != "ok":
         return call

@@ -1,5 +1,4 @@
-"""Every decision about a request, by the stages that make them:
-nobody is asked upstream, nothing is stored, nothing is recorded."""
+"""Run the deciding stages for a request without calling upstream, storing or recording anything."""
 
 import time
 from dataclasses import dataclass, replace
@@ -20,13 +19,14 @@ from proxy.pipeline.toolbox import Toolbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """`decided_call`: the call where it would go upstream or answer.
+    """Every decision about a request.
 
-    `full_lookup`: the same call when no answer ends the looking, so that it has the neighbours of
-    an exact hit and the cut of any. `hit`: what was found first. `nearest_candidates`: neighbours,
-    whatever their similarity; `min_similarity`: the cosine below which none is a candidate;
-    `is_held_out`: whether the chat's lot says that it goes without its plan today, whatever was
-    decided here; None where no lot is drawn, or nobody knows whose key asks.
+    `decided_call`: the call at the point where it would answer or go upstream. `full_lookup`: the
+    same call if no hit ends the lookup, so that it has the candidates of an exact hit and the
+    compression of any. `hit`: the first one found. `nearest_candidates`: neighbours of any
+    similarity; `min_similarity`: the cosine below which none is a candidate. `is_held_out`: whether
+    the conversation is in today's holdout, whatever was decided here; None without a holdout or
+    without a known key.
     """
 
     decided_call: Call
@@ -38,14 +38,14 @@ class Explanation:
 
 
 class ReadOnlyCache:
-    """An exact cache that is only read: whoever looks on claims no renewal,
-    which a client's request would then not begin."""
+    """An exact cache that ignores writes and grants no claims."""
 
     def __init__(self, exact: ExactCache) -> None:
         self.get = exact.get
 
     async def set(self, key: str, value: bytes, ttl: int) -> None: ...
     async def delete(self, *keys: str) -> None: ...
+    # A claim taken here would keep a client's request from revalidating.
     async def claim(self, name: str, seconds: int) -> bool:
         return False
 
@@ -55,10 +55,10 @@ class ReadOnlyCache:
 async def explain_request(
     call: Call, tools: Toolbox, *, plan: str, neighbours: int, seconds: float
 ) -> Explanation:
-    """What would become of this request (key, directory and raw body set)
-    under the plan of that name, within about `seconds`.
+    """Explain what would happen to a request under the plan named `plan`.
 
-    Raises GatewayError where the request would be refused.
+    `call` has its key, configuration and raw body set. `seconds`: about how long it may take.
+    Raises GatewayError if the request would be refused.
     """
     tools = replace(tools, exact_cache=ReadOnlyCache(tools.exact_cache))
     call = await parse(call, tools)

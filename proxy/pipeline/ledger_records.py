@@ -1,4 +1,4 @@
-"""What the ledger gets of a call: its event, its fingerprint, its cache entry."""
+"""What the ledger stores of a call: its event, its fingerprint, its cache entry."""
 
 import re
 import time
@@ -28,13 +28,12 @@ from stats.events import (
     RequestFingerprint,
 )
 
-# The one way out: whatever happened to a request, it becomes one event. Nothing here waits.
+# Every request ends in exactly one event, whatever happened. Nothing here blocks.
 
 MAX_REQUEST_TOKENS: Final = 1_000_000_000  # of one request; sums of many still fit into 64 bits
 MAX_COST_USD: Final = Decimal(99_999_999)
 TOKEN_DETAIL_NAMES: Final = tuple(field.name for field in fields(TokenDetails))
-# A provider's word for an error that is short and plain enough for the ledger: `error_code` has 64
-# characters.
+# Provider error codes that fit the ledger: its `error_code` has 64 characters.
 ERROR_CODE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 CLIENT_CLOSED_STATUS = 499  # nginx's code for a client that left before the answer
 BILLING_FIELDS = (
@@ -58,7 +57,7 @@ BILLING_FIELDS = (
 
 
 def build_event(call: Call) -> Event:
-    """The decision record of a finished call. It holds no prompt and no answer."""
+    """Build the event of a finished call. It holds no prompt and no answer."""
     gained, (tokens, dollars) = savings(call), shadow_savings(call)
     failed = call.stream_fault or call.answer
     hit = (
@@ -134,7 +133,7 @@ def build_event(call: Call) -> Event:
 
 
 def _bill_source(call: Call) -> BillSource:
-    """Where the bill comes from."""
+    """Say where the billed amount comes from."""
     if not call.attempts:
         return ""
     if call.abandoned:
@@ -143,26 +142,27 @@ def _bill_source(call: Call) -> BillSource:
 
 
 def _token_details(details: TokenDetails) -> dict[str, int]:
-    """Those above 0, by name."""
+    """Return the details above 0, by name."""
     if details is NO_TOKEN_DETAILS:
         return {}
     return {name: number for name in TOKEN_DETAIL_NAMES if (number := getattr(details, name))}
 
 
 def _clamp_tokens(number: int) -> int:
-    """As many as the ledger takes for possible."""
+    """Limit a token count to what the ledger accepts as possible."""
     return number if 0 <= number <= MAX_REQUEST_TOKENS else max(0, min(number, MAX_REQUEST_TOKENS))
 
 
 def _clamp_dollars(amount: Decimal | None) -> Decimal | None:
-    """As much as the ledger's column holds: an absurd price or count must not cost the row."""
+    """Limit an amount to what the ledger's column holds."""
+    # An absurd price or count must not lose the row.
     return None if amount is None else max(-MAX_COST_USD, min(amount, MAX_COST_USD))
 
 
 def _stored_entry_id(call: Call) -> str:
-    """The entry that the answer is stored as, by this request or by the one whose call it shared.
+    """Return the id of the entry that the answer is stored as; "" if it is not.
 
-    It says who else got the answer.
+    For a follower the entry of the request that made the call; it shows who else got the answer.
     """
     ok = call.outcome == "ok" and call.status == 200
     stored = call.may_be_stored and call.writes_cache and call.attempts > 0
@@ -170,14 +170,14 @@ def _stored_entry_id(call: Call) -> str:
 
 
 def _unknown_plan_name(call: Call) -> str:
-    """The name of a plan that was asked for and does not exist:
-    a misspelt one saves nothing, so somebody has to see it."""
+    """Return the requested plan name if no such plan exists, else ""."""
+    # A misspelt plan name saves nothing, so it must show up in the reports.
     asked = call.request.plan_name if call.request and call.reason == "unknown-plan" else None
     return (asked or "")[:MAX_PLAN_NAME_LENGTH]
 
 
 def _ledger_error_code(answer: Answer | None) -> str:
-    """By our name where the error is ours, by the provider's where it is its own."""
+    """Return our name of our own error, or the provider's code for its error."""
     if isinstance(answer, ErrorAnswer):
         return answer.error.code or answer.error.type
     return (
@@ -188,7 +188,7 @@ def _ledger_error_code(answer: Answer | None) -> str:
 
 
 def _stale_reason(call: Call) -> str:
-    """Why an expired answer was served."""
+    """Return why an expired answer was served; "" if none was."""
     return (
         f"stale-{call.answer.stale}"
         if isinstance(call.answer, CachedAnswer) and call.answer.stale
@@ -197,7 +197,7 @@ def _stale_reason(call: Call) -> str:
 
 
 def _miss_reason(call: Call) -> str:
-    """Why a near neighbour was not served, on a miss; or that the hit is another's call."""
+    """Return why the nearest candidate was rejected on a miss, or that the answer was coalesced."""
     if call.coalesced:
         return "collapsed"
     return call.vetoes[0] if call.tier == "miss" and call.vetoes else ""
@@ -207,14 +207,13 @@ def _nearest_similarity(call: Call) -> float | None:
     return call.candidates[0].similarity if call.candidates else None
 
 
-# What is kept of a request so that another plan can be tried on it (`proxy.core.replay`).
+# Stored per request so that another plan can be tried on it (`proxy.core.replay`).
 
 MAX_QUANTIZED = 127
 
 
 def build_fingerprint(call: Call, *, pepper: str) -> RequestFingerprint | None:
-    """None of a request that the caches had nothing to do with, or must not answer,
-    and of one that got no answer."""
+    """Build the request's fingerprint; None if no cache may answer it or it got no answer."""
     keys = call.shadow_keys or (call.cache_keys if call.reads_cache else None)
     if (
         keys is None
@@ -241,13 +240,13 @@ def build_fingerprint(call: Call, *, pepper: str) -> RequestFingerprint | None:
 
 
 def pack_vector(vector: Vector) -> str:
-    """One signed byte a dimension, of the largest of them:
-    the direction, which is all that a cosine compares."""
+    """Quantize a vector to one signed byte per dimension, scaled by the largest, as base64."""
+    # This keeps the direction, which is all that a cosine compares.
     largest = float(np.abs(vector).max()) or 1.0
     return b64encode(np.rint(vector * (MAX_QUANTIZED / largest)).astype(np.int8).tobytes()).decode()
 
 
-# What the ledger is told of an answer that is about to be stored.
+# The ledger's record of an answer that is about to be stored.
 
 
 def build_entry_record(
@@ -261,8 +260,11 @@ def build_entry_record(
     ttl: int,
     pepper: str,
 ) -> CacheEntryRecord:
-    """`exact`: the keys it is stored under in the exact tier, `entry`: what the semantic one gets;
-    `size`: of the encoded envelope in bytes; `ttl`: how long the stores keep it, in seconds."""
+    """Build the ledger's record of a cache entry.
+
+    `exact`: its keys in the exact tier; `entry`: what the semantic tier stores; `size`: bytes of
+    the encoded envelope; `ttl`: seconds until the stores expire it.
+    """
     assert call.key is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     semantic = size + len(entry.question.encode()) + 2 * len(entry.vector) if entry else 0
     return CacheEntryRecord(

@@ -1,10 +1,9 @@
-"""A model as the judge of samples: what it is asked, how its word is read,
-and what it weighs beside the rules.
+"""An LLM as the judge of samples: its prompt, its reply, its weight beside the rules.
 
-Everything it reads was written by others: by whoever asked, and by models that may repeat what they
-were told. So it goes as one line of JSON, whose strings nothing in them can end; which answer was
-the stored one is not said, and their order is a matter of chance; a reply counts only if it is one
-of three words. Whoever still talks it round wins little: it cannot acquit an answer that the rules
+Everything the judge reads was written by others: by clients, and by models that may repeat what
+they were told. Hence the input is one line of JSON, whose strings nothing in them can end; which
+answer was stored is not said, and their order is pseudo-random; a reply counts only if it is one of
+three words. A successful injection gains little: the judge cannot acquit an answer that the rules
 find wrong.
 """
 
@@ -24,7 +23,7 @@ from stats.analysis.error_rate import Verdict
 from stats.events import JUDGE_REASON
 
 JUDGE_TIMEOUT_SECONDS: Final = 20.0
-# Characters of an answer. To judge the beginning of a longer one would be to overlook its end; the
+# Characters of an answer. Judging only the beginning of a longer one would overlook its end; the
 # rules read all of it.
 MAX_ANSWER_LENGTH: Final = 8_000
 MAX_VERDICT_TOKENS: Final = 16
@@ -47,9 +46,11 @@ _REPLY_PATTERN = re.compile(r"[\s\"'`*]*(same|different|unsure)[\s\"'`*.]*", re.
 
 
 def judge_call(call: Call) -> Call | None:
-    """The call that asks the plan's judge about this sample, with an id and a row of its own;
-    it is answered already, by a refusal, where the key may not use the judge's route or there is
-    none of that name. None where no judge is needed or wanted."""
+    """Build the call that asks the plan's judge about this sample, with its own id and ledger row.
+
+    None if no judge is needed or configured. If the judge's route is unknown or forbidden to the
+    key, the call is already answered with a refusal.
+    """
     name = call.plan.cache.judge_model if call.plan and call.plan.cache else None
     if name is None or not call.verdict or call.sample_candidate is None:
         return None
@@ -65,8 +66,7 @@ def judge_call(call: Call) -> Call | None:
 
 
 def parse_verdict(text: str) -> Verdict | None:
-    """What the judge's reply says of the stored answer;
-    None where it is anything but one of the three words."""
+    """Parse the judge's reply; None if it is anything but one of the three words."""
     found = _REPLY_PATTERN.fullmatch(text)
     return _VERDICT_BY_WORD[found[1].lower()] if found else None
 
@@ -74,10 +74,10 @@ def parse_verdict(text: str) -> Verdict | None:
 def combine_verdicts(
     rules: Verdict | Literal[""], judge: Verdict | Literal[""]
 ) -> Verdict | Literal[""]:
-    """The verdict of a sample.
+    """Combine the verdicts of rules and judge on a sample.
 
-    `judge`: its word, "" where it gave none: then the rules stand. Where the rules find the answer
-    wrong, its SAME makes that unclear, and its doubt changes nothing.
+    Without a judge's verdict ("") the rules decide. If the rules say wrong, the judge's SAME makes
+    it unclear and its UNSURE changes nothing.
     """
     if rules == "wrong":
         return "unclear" if judge == "right" else rules
@@ -121,8 +121,8 @@ def _build_judge_call(call: Call, request: ChatRequest) -> Call:
 
 
 def _refuse_forbidden_judge(call: Call, name: str) -> Call:
-    """The judge reads what the key's requests say, so it has to be a model
-    that they may be sent to."""
+    """Answer the judge call with a refusal if its route is unknown or forbidden to the key."""
+    # The judge reads the key's requests, so it must be a model that they may be sent to.
     error: BadRequest | None = None
     if call.key is not None and not call.config.can_use(call.key, name):
         error = ModelForbidden(

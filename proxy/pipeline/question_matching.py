@@ -1,4 +1,4 @@
-"""Whether a stored question may answer this one, and the vector that finds it."""
+"""Whether a stored question may answer this one, and the embedding that finds it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,23 +12,26 @@ from proxy.pipeline.cache_access import cache_seconds_left
 from proxy.pipeline.call import Call, get_tenant_id
 from proxy.pipeline.toolbox import Toolbox
 
-# Has the one question the other's answer? The rules first, then the learned check.
+# May one question have the other's answer? The rules decide first, then the learned verifier.
 
-# Questions less alike are about different things, unless they say the same in mistyped words, which
-# an embedder does not know.
+# Below this cosine questions are about different things, unless they are equivalent but mistyped,
+# which an embedder does not know.
 MIN_COMPARED_SIMILARITY = 0.70
 VERIFIER_REASON = "verifier"  # the reason against a question whose score is too low
 
 
 def worth_comparing(asked: str, stored: str, similarity: float) -> bool:
-    """Whether a neighbour is worth a look: it is near, or says the same."""
+    """Whether a candidate is similar enough to be checked, or equivalent."""
     return similarity >= MIN_COMPARED_SIMILARITY or equivalent(asked, stored)
 
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """`score`: the verifier's, None when it was not asked;
-    `reason`: against it, "" when the answer may be served."""
+    """The outcome of matching two questions.
+
+    `score`: the verifier's, None if it was not asked; `reason`: why they do not match, "" if they
+    do.
+    """
 
     score: float | None
     reason: str
@@ -44,13 +47,12 @@ async def match_questions(
     similarity: float | None = None,
     known_from: float | None = None,
 ) -> MatchResult:
-    """Whether both questions may have one answer: texts that read the same may;
-    else no sure rule may object and the score must reach `threshold`. `similarity`: the cosine by
-    the embedder of `tools`, where it is known. `known_from`: a score of this or more is no mere
-    bound, though it be below the threshold.
+    """Decide whether both questions may have one answer: equivalent texts may.
 
-    Without a verifier, or when it does not answer within `seconds`, the reason is `unverified`:
-    nothing else is served on trust.
+    Otherwise no sure rule may object and the verifier's score must reach `threshold`. `similarity`:
+    the cosine by the embedder of `tools`, if known. `known_from`: scores from here on are computed
+    exactly, even below the threshold; others may be bounds. Without a verifier, or if it does not
+    answer within `seconds`, the reason is `unverified`.
     """
     reason = veto_question(asked, stored, SURE_RULES)
     if reason is not None:
@@ -75,11 +77,11 @@ async def match_questions(
     return MatchResult(score, "" if score >= threshold else VERIFIER_REASON)
 
 
-# Texts to vectors within what is left of a request's time.
+# Embed texts within the time left for the request.
 
 
 async def embed_texts(call: Call, tools: Toolbox, *texts: str, share: float = 1.0) -> list[Vector]:
-    """One unit vector a text, folded, for which `share` of the time left may be used.
+    """Embed the folded texts as unit vectors, using at most `share` of the time left.
 
     Raises ToolUnavailable.
     """
@@ -90,7 +92,7 @@ async def embed_texts(call: Call, tools: Toolbox, *texts: str, share: float = 1.
 
 
 async def is_in_vocabulary(call: Call, tools: Toolbox, text: str) -> bool:
-    """Whether the embedder's vocabulary holds most of the text. Raises ToolUnavailable."""
+    """Whether the embedder's vocabulary covers most of the text. Raises ToolUnavailable."""
     return await tools.breakers["embedder"].run(
         tools.embedder.has_vocabulary_for(fold_text(text)), seconds=cache_seconds_left(call)
     )

@@ -18,15 +18,15 @@ Header = tuple[bytes, bytes]
 STREAM_HEADERS: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # or nginx gathers them
+    (b"x-accel-buffering", b"no"),  # or nginx buffers them
 ]
 
-# Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries,
+# Hop-by-hop and length headers are set by us; of the rest these matter to a client's retries,
 RETRY_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
-# and these say how a call went that was made for this very client.
+# and these describe the upstream call, so they go only to the client it was made for.
 CALL_HEADERS: Final = ("openai-processing-ms",)
 CALL_HEADER_PREFIXES: Final = ("x-ratelimit-",)
-# What providers call a request, the most telling first.
+# Headers in which providers return their request id, the most specific first.
 REQUEST_ID_HEADERS: Final = (
     "x-request-id",
     "request-id",
@@ -44,10 +44,7 @@ MAX_PASSED_VALUE_LENGTH: Final = 200
 
 
 def filter_upstream_headers(call: Call) -> list[Header]:
-    """What a client is to know of the provider's headers.
-
-    Who shares another's call is told when to try again, and no more.
-    """
+    """Select the provider's headers for the client; a follower gets only those about retries."""
     answer = call.answer
     if not isinstance(answer, CompleteAnswer | StreamingAnswer) or call.route is None:
         return []
@@ -61,7 +58,7 @@ def filter_upstream_headers(call: Call) -> list[Header]:
         return []
     secrets, values = get_provider_secrets(call.route.upstream), [value for _, value in passed]
     together = "\n".join(values)
-    # One look at all of them: hardly ever is there anything.
+    # Check all values at once: they hardly ever contain a secret.
     if secrets.redact_text(together) != together:
         values = [secrets.redact_text(value) for value in values]
     names = (name.lower().encode("ascii") for name, _ in passed)
@@ -82,7 +79,7 @@ def _is_plain_text(value: str) -> bool:
 
 
 def find_upstream_request_id(call: Call, headers: Mapping[str, str]) -> str:
-    """What the provider calls this request; "" where it does not say, or says what we called it."""
+    """Return the provider's request id; "" if it sends none or only echoes ours."""
     for name in REQUEST_ID_HEADERS:
         value = headers.get(name, "").strip()
         if value and value != call.request_id and _is_plain_text(value):
@@ -91,14 +88,14 @@ def find_upstream_request_id(call: Call, headers: Mapping[str, str]) -> str:
 
 
 def build_decision_headers(call: Call, now: float) -> list[Header]:
-    """Our headers for this call at epoch second `now`."""
+    """Build our headers for this call at epoch second `now`."""
     found = {b"x-request-id": call.request_id}
     if call.upstream_request_id and not isinstance(call.answer, CachedAnswer):
         found[b"x-upstream-request-id"] = call.upstream_request_id
     if call.request is not None and call.route is not None:
         found |= _cache_headers(call, now) | _savings_headers(call, estimated_savings(call))
-        # Whole milliseconds, rounded up: hundredths would tell whoever may ask what was done before
-        # and what was not, without a doubt.
+        # Whole milliseconds, rounded up: finer values would reveal to anyone who may ask whether a
+        # request was made before.
         found[b"x-tokenthrift-overhead-ms"] = str(ceil(call.overhead_seconds * 1000))
     return [(name, value.encode("ascii", "replace")) for name, value in found.items()]
 
@@ -123,7 +120,7 @@ def _cache_headers(call: Call, now: float) -> dict[bytes, str]:
 
 
 def _cache_status(call: Call, now: float) -> str:
-    if call.coalesced:  # an error that is shared is no hit: `collapsed` is RFC 9211's word for it
+    if call.coalesced:  # a shared error is no hit: `collapsed` is RFC 9211's term
         return (
             "tokenthrift; hit; detail=collapsed"
             if call.tier == "exact"
@@ -131,8 +128,8 @@ def _cache_status(call: Call, now: float) -> str:
         )
     if isinstance(call.answer, CachedAnswer):
         left = call.answer.envelope.expires_at - now
-        # Section 2.2: `hit` means that nothing was forwarded; section 2.4: a negative ttl that it
-        # is stale.
+        # Section 2.2: `hit` means that nothing was forwarded; section 2.4: a negative ttl means
+        # stale.
         if call.answer.stale:
             return (
                 f"tokenthrift; {'fwd=stale' if call.attempts else 'hit'}; "
@@ -162,6 +159,6 @@ def _savings_headers(call: Call, gained: Savings) -> dict[bytes, str]:
 
 
 def format_dollars(value: Decimal) -> str:
-    """Plain notation, never an exponent, trailing zeros dropped."""
+    """Format an amount in plain notation, without exponent and trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

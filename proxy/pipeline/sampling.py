@@ -1,4 +1,4 @@
-"""Comparing and judging stored answers in the background, after the reply."""
+"""Compare stored answers with the provider's and judge them, in the background after the reply."""
 
 import asyncio
 import logging
@@ -27,8 +27,8 @@ from proxy.pipeline.toolbox import Toolbox
 log = logging.getLogger("tokenthrift.proxy")
 
 # Under an error budget, in the background, for a share of the would-be hits: what would the
-# provider have said?
-ASK: tuple[Stage, ...] = (compress, build_request, call_upstream)  # unless it was asked anyway
+# provider have answered?
+ASK: tuple[Stage, ...] = (compress, build_request, call_upstream)  # unless it was called anyway
 COMPARE: tuple[Stage, ...] = (read_answer, estimate_usage, compare_answers)
 JUDGE: tuple[Stage, ...] = (
     build_request,
@@ -42,7 +42,7 @@ SAMPLE_SECONDS = 60.0
 
 
 async def check_sample(finished: Call, tools: Toolbox) -> None:
-    """Compare the stored answer of a finished call with the provider's. It is a call of its own."""
+    """Compare the stored answer of a finished call with the provider's, in a call of its own."""
     call = sampling_call(finished)
     stages = COMPARE if call.completion is not None else (*ASK, *COMPARE)
     call = await _run_background_call(
@@ -53,13 +53,11 @@ async def check_sample(finished: Call, tools: Toolbox) -> None:
 
 
 async def _ask_judge(call: Call, tools: Toolbox) -> Call:
-    """The verdict with the judge's word in it, where the plan names one.
-
-    To ask it is another call, which ends before this one must.
-    """
+    """Set the verdict that includes the judge's, if the plan names one."""
     asked = judge_call(call)
     if asked is None:
         return call
+    # The judge's call must end before this one does.
     left = call.started_at + SAMPLE_SECONDS - 1 - time.monotonic()
     asked = await _run_background_call(
         asked, () if asked.answer else JUDGE, tools, seconds=min(JUDGE_SECONDS, left)
@@ -70,7 +68,7 @@ async def _ask_judge(call: Call, tools: Toolbox) -> Call:
 async def _run_background_call(
     call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds: float
 ) -> Call:
-    """Run a call that nobody waits for: recorded once, whatever happens."""
+    """Run a call without a client and record it once, whatever happens."""
     try:
         async with asyncio.timeout(seconds):
             for stage in stages:
@@ -91,8 +89,7 @@ async def _run_background_call(
 
 
 def mark_abandoned(call: Call) -> Call:
-    """The call as it stands when it is ended: where the provider was asked
-    and did not come to its end, nobody knows what it bills."""
+    """Mark the call as abandoned if the provider was called and not read to the end."""
     return (
         evolve(call, abandoned=True)
         if call.attempts and isinstance(call.answer, StreamingAnswer | None)

@@ -1,4 +1,4 @@
-"""A stage, and how it is run: a tool that cannot help is done without."""
+"""What a stage is, and how it is run without a tool that is unavailable."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 
 
 async def run_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
-    """Run one stage; a tool that cannot help is noted and done without."""
+    """Run one stage; if a tool is unavailable, log it and go on without it."""
     try:
         return await stage(call, tools)
     except ToolUnavailable as error:

@@ -1,9 +1,9 @@
-"""What stages are called in metrics, traces and the log, where others rely on the words."""
+"""Labels of stages in metrics, traces and the log, which are public."""
 
 from collections.abc import Mapping
 from typing import Final
 
-# By the name of the stage's function; a stage that is not here goes by that name.
+# By the name of the stage's function, which is the label of a stage not listed.
 LABELS: Final[Mapping[str, str]] = {
     "limit_concurrency": "admit",
     "read_body": "read",
@@ -36,5 +36,5 @@ LABELS: Final[Mapping[str, str]] = {
 
 
 def get_stage_label(function: str) -> str:
-    """The label of the stage of that name."""
+    """Return the label of the stage with this function name."""
     return LABELS.get(function, function)

@@ -1,11 +1,10 @@
-"""How long the stages of a finished call took, of those that had something to do."""
+"""Durations of those stages of a finished call that had something to do."""
 
 from collections.abc import Callable
 
 from proxy.pipeline.call import Call, StageTime
 
-# A stage hands most calls on as they came: whether it worked on this one shows in what the call
-# holds.
+# Most calls pass a stage unchanged; whether it worked on this one shows in the call's fields.
 HAD_WORK: dict[str, Callable[[Call], bool]] = {
     "exact_lookup": lambda call: (
         call.reads_cache and call.cache_keys is not None and call.has_exact_tier
@@ -24,7 +23,7 @@ HAD_WORK: dict[str, Callable[[Call], bool]] = {
 
 
 def list_stage_times(call: Call) -> list[StageTime]:
-    """Name, begin and end of each, in order."""
+    """List label, begin and end of the stages that had work, in order."""
     return [
         timed for timed in call.stage_times if timed[0] in HAD_WORK and HAD_WORK[timed[0]](call)
     ]

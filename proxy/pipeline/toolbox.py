@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Told of every finished call, after the ledger: metrics, traces, a line in the log.
+    """Called with every finished call after the ledger: metrics, traces, a log line.
 
     Returns at once and raises nothing.
     """
@@ -44,7 +44,7 @@ class Observer(Protocol):
 class Limits:
     """Deployment-wide limits, from settings.
 
-    Times in seconds. `max_requests_per_key`: at a time, 0 for any number.
+    Times in seconds. `max_requests_per_key`: concurrent requests, 0 for no limit.
     """
 
     max_body_bytes: int = 16 * 1024 * 1024
@@ -60,7 +60,7 @@ class Limits:
 
 
 class CircuitBreakers(dict[str, CircuitBreaker]):
-    """One breaker a tool, made when first asked for."""
+    """Circuit breakers by tool, created on first use."""
 
     def __missing__(self, name: str) -> CircuitBreaker:
         return self.setdefault(name, CircuitBreaker(name))
@@ -70,8 +70,8 @@ class CircuitBreakers(dict[str, CircuitBreaker]):
 class Toolbox:
     """Everything a stage may use.
 
-    `semantic_caches`: backends by name; one that is not configured is absent. `verifier` None: only
-    questions that read the same share an answer under `match: verified`.
+    `semantic_caches`: by backend name, configured ones only. Without a `verifier` only equivalent
+    questions share an answer under `match: verified`.
     """
 
     config_source: ConfigSource
@@ -95,7 +95,7 @@ class Toolbox:
 
     @property
     def scorer_id(self) -> str:
-        """Who says how near two questions are: the ids of embedder and verifier."""
+        """The ids of embedder and verifier, which together produce the similarity scores."""
         return f"{self.embedder.id}+{self.verifier.id}" if self.verifier else self.embedder.id
 
     error_budgets: ErrorBudgets = field(default_factory=ErrorBudgets)

@@ -1,15 +1,7 @@
-"""What sampled hits say about a plan: how often its semantic hits are wrong,
-and from which score on they may be served. Pure.
+"""Estimate from samples how often semantic hits are wrong, and learn the threshold. Pure.
 
-Two answers cannot always be told right or wrong (`unclear`). Those count as right in the lower
-bound and as wrong in the upper one, so both bounds hold whatever they were.
-
-The threshold is learned from all outcomes, also of neighbours below it, which are compared for
-nothing when the provider answered anyway. The idea is that of vCache (Schroeder et al., arXiv
-2502.03771): correctness as a function of the score, with its confidence. Here the function is the
-non-increasing rate of wrong hits that fits best (isotonic regression: Ayer et al., An Empirical
-Distribution Function for Sampling with Incomplete Information, Annals of Mathematical Statistics
-26, 1955), over bands of scores, with Wilson bounds.
+Some answers cannot be judged right or wrong (`unclear`). They count as right in the lower bound and
+as wrong in the upper one, so both bounds hold in any case.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,16 +12,16 @@ from stats.analysis import confidence
 
 Verdict = Literal["right", "wrong", "unclear"]
 
-MIN_WINDOW_SAMPLES = 2_000  # the window, where the budget can be vouched for by so many
+MIN_WINDOW_SAMPLES = 2_000  # the window, if that many can show that the budget is kept
 MAX_WINDOW_SAMPLES = 40_000
 WINDOW_DAYS = 30
 BAND_WIDTH = 0.02
-# The bound is looked at after every sample, so that by chance it is over the budget sooner or
-# later. With fewer wrong ones than this the tier stays on: then 1.5 in 100 plans that keep to half
-# of their budget are turned off within 2,000 samples (simulated).
+# The bound is checked after every sample, so by chance it exceeds the budget sooner or later. With
+# fewer wrong samples than this the tier stays on: then 1.5 in 100 plans that keep to half of their
+# budget are turned off within 2,000 samples (simulated).
 MIN_WRONG_TO_TURN_OFF = 4
-# The threshold moves on no less: down through bands of so many outcomes each, up where so many are
-# left above.
+# The threshold needs this many outcomes to move: per band to move down, and above the new threshold
+# to move up.
 MIN_OUTCOMES_TO_MOVE = 50
 
 
@@ -37,7 +29,7 @@ MIN_OUTCOMES_TO_MOVE = 50
 class Sample:
     """One stored answer compared with the provider's.
 
-    `at` in epoch seconds; `score` as the plan's threshold counts it.
+    `at` in epoch seconds; `score`: the value that the plan's threshold applies to.
     """
 
     at: float
@@ -47,9 +39,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRateEstimate:
-    """How often hits at or above `threshold` were wrong, with bounds;
-    `needed`: samples until the budget can be vouched for if all are right; `over`: it is broken for
-    certain."""
+    """How often hits at or above `threshold` were wrong, with bounds.
+
+    `needed`: further samples, all right, until the budget is shown to be kept; `is_over_budget`: it
+    is certainly exceeded.
+    """
 
     threshold: float
     samples: int = 0
@@ -62,7 +56,7 @@ class ErrorRateEstimate:
 
     @property
     def rate(self) -> float | None:
-        """Wrong ones of those that could be told; None without any."""
+        """The share of wrong samples among those that are not unclear; None without any."""
         told = self.samples - self.unclear
         return self.wrong / told if told else None
 
@@ -72,16 +66,14 @@ class ErrorRateEstimate:
 
 
 def compute_window_size(limit: float) -> int:
-    """How many samples are looked at: enough to vouch for a budget of `limit`
-    with some wrong ones among them."""
+    """Return the number of samples that can show a budget of `limit` kept, with some wrong ones."""
     return min(MAX_WINDOW_SAMPLES, max(MIN_WINDOW_SAMPLES, round(10 / limit)))
 
 
 def estimate_error_rate(
     samples: Iterable[Sample], *, limit: float, threshold: float
 ) -> ErrorRateEstimate:
-    """The rate of wrong hits against the budget `limit`,
-    by the samples that are hits under `threshold`."""
+    """Estimate the rate of wrong hits from the samples that are hits under `threshold`."""
     verdicts = [sample.verdict for sample in samples if sample.score >= threshold]
     return compute_error_rate(
         len(verdicts),
@@ -95,7 +87,7 @@ def estimate_error_rate(
 def compute_error_rate(
     samples: int, wrong: int, unclear: int, *, limit: float, threshold: float
 ) -> ErrorRateEstimate:
-    """The rate of `wrong` and `unclear` ones of so many samples, with its bounds."""
+    """Compute the estimate from counts of samples, wrong and unclear ones."""
     lower = confidence.wilson_interval(wrong, samples)[0]
     return ErrorRateEstimate(
         threshold=threshold,
@@ -111,7 +103,7 @@ def compute_error_rate(
 
 @dataclass(slots=True)
 class _PooledBands:
-    """Bands of scores from `low` to `high` whose rates are one. `doubtful`: wrong and unclear."""
+    """Adjacent bands of scores from `low` to `high` with one rate; `doubtful`: wrong or unclear."""
 
     low: float
     high: float
@@ -121,14 +113,20 @@ class _PooledBands:
 
 
 def learn_threshold(samples: Iterable[Sample], *, limit: float, threshold: float) -> float:
-    """The threshold that the evidence supports; the plan's own where it says nothing.
+    """Return the threshold that the samples support; the plan's own if they say nothing.
 
-    Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound
-    over `limit`, as for turning off), if there is evidence above it; else no threshold helps.
-    Lower: down from the plan's own through blocks that touch, each with enough outcomes and no more
-    doubtful ones than `limit`, as long as the upper bound of all from there up is within `limit`.
-    Scores above it that nobody had are no gap: they are served anyway.
+    Higher: above every block of bands whose wrong hits certainly exceed the budget (lower bound
+    over `limit`, as for turning off), if there are outcomes above it; otherwise no threshold helps.
+    Lower: down from the plan's own through adjacent blocks, each with enough outcomes and a share
+    of doubtful ones of at most `limit`, as long as the upper bound of everything from there up is
+    within `limit`.
     """
+    # From all outcomes, also of candidates below the threshold, which are compared at no cost when
+    # the provider answered anyway. The idea is that of vCache (Schroeder et al., arXiv 2502.03771):
+    # correctness as a function of the score, with its confidence. Here the function is the
+    # best-fitting non-increasing rate of wrong hits (isotonic regression: Ayer et al., An Empirical
+    # Distribution Function for Sampling with Incomplete Information, Annals of Mathematical
+    # Statistics 26, 1955) over bands of scores, with Wilson bounds.
     blocks = _pool_adjacent_violators(_group_by_band(samples))
     refuted = max((block.high for block in blocks if _exceeds_budget(block, limit)), default=0.0)
     if refuted > threshold:
@@ -137,6 +135,7 @@ def learn_threshold(samples: Iterable[Sample], *, limit: float, threshold: float
     lowest, trials, doubtful = threshold, 0, 0
     for block in reversed(blocks):
         trials, doubtful = trials + block.trials, doubtful + block.doubtful
+        # Scores above the plan's threshold without outcomes are no gap: they are served anyway.
         touches = block.high >= lowest - 1e-9
         enough = block.trials >= MIN_OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
         if block.low < threshold and not (
@@ -155,7 +154,7 @@ def _exceeds_budget(block: _PooledBands, limit: float) -> bool:
 
 
 def _group_by_band(samples: Iterable[Sample]) -> list[_PooledBands]:
-    """One block a band that has outcomes, by score."""
+    """Group the samples into bands of scores, in order of score."""
     found: dict[int, list[Verdict]] = {}
     for sample in samples:
         found.setdefault(int(sample.score / BAND_WIDTH + 1e-9), []).append(sample.verdict)
@@ -172,7 +171,7 @@ def _group_by_band(samples: Iterable[Sample]) -> list[_PooledBands]:
 
 
 def _pool_adjacent_violators(bands: Sequence[_PooledBands]) -> list[_PooledBands]:
-    """Pool neighbours until a higher score never has a higher rate of wrong ones."""
+    """Pool adjacent bands until a higher score never has a higher rate of wrong ones."""
     pooled: list[_PooledBands] = []
     for band in bands:
         pooled.append(band)

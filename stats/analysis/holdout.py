@@ -1,28 +1,12 @@
-"""What a plan saves, measured: the mean cost of a request with the plan against
-that of one held out without it. Pure.
+"""Measure what a plan saves: mean cost of a request with the plan against one held out. Pure.
 
-*The two sides* are drawn by lot, chat by chat (`proxy.core.quality.holdout`). Where the share held
-out changed, or plans with several shares are looked at together, a plain mean would compare
-different traffic; so a request held out of a share p stands for (1 - p) / p of those with the plan.
-The quotient of the means is then about the requests that had the plan.
+The two arms are assigned at random, conversation by conversation (`proxy.core.quality.holdout`). If
+the held-out share changed, or plans with several shares are combined, a plain mean would compare
+different traffic; so a request held out of a share p is weighted with (1 - p) / p. The ratio of the
+means is then about the requests that had the plan.
 
-*Chance makes the sides unequal*, and a few long chats can hide all of the saving. How large a
-request is was known before its lot was drawn, so what its side has too much of it can be taken out:
-the mean of those held out is read off the line of cost over size at the size of those with the plan
-(regression adjustment of an experiment: W. Lin, Agnostic notes on regression adjustments to
-experimental data, Annals of Applied Statistics 7, 2013). No price or token count of ours is
-believed for that: a size that said nothing would change nothing.
-
-*The interval* must know that requests of a chat cost alike. Chats fall into 64 replicate groups by
-hash, so each group is a small sample of all chats, and how much the result moves when one is left
-out tells how sure it is: the delete-a-group jackknife (P. S. Kott, The delete-a-group jackknife,
-Journal of Official Statistics 17, 2001; Wolter, Introduction to Variance Estimation, 2007, chapter
-4). A few dear chats leave fewer groups that matter than 64, so the quantile is Student's with as
-many degrees of freedom as there are effective groups (L. Kish's measure, of the costs held out),
-less one. Simulated, see `tests/stats/analysis/test_holdout.py`.
-
-*Too little data* is told by the number of requests alone, never by how wide the interval is: to
-wait until it is narrow would show it when it happens to be too narrow.
+Too little data is decided by the number of requests alone, never by the width of the interval:
+waiting until it is narrow would show it when it happens to be too narrow.
 """
 
 import math
@@ -36,16 +20,17 @@ from numpy.typing import NDArray
 FloatArray = NDArray[Any]
 
 GROUP_COUNT: Final = 64  # `proxy.core.quality.holdout.REPLICATE_COUNT`; a test compares them
-MIN_EFFECTIVE_GROUPS: Final = 24.0  # effective groups, by the number of requests held out
+MIN_EFFECTIVE_GROUPS: Final = 24.0  # by the number of requests held out
 NORMAL_QUANTILE_95: Final = 1.96  # the quantile of a two-sided interval of 95 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSums:
-    """Of one replicate group on one side, under one share.
+    """Sums of one replicate group in one arm, under one share.
 
-    `cost`: billed and spent on saving, `would`: by the model, in US dollars, of the `priced` ones
-    of the requests, and `size` of them, as `proxy.core.quality.holdout.HoldoutAssignment` has it.
+    Of the `priced` ones among `requests`, in US dollars: `cost` billed and spent on saving, `would`
+    the modelled cost without the plan, and `size` as in
+    `proxy.core.quality.holdout.HoldoutAssignment`.
     """
 
     share: float
@@ -60,7 +45,7 @@ class GroupSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalEstimate:
-    """A figure with its interval of 95 %."""
+    """A figure with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -72,12 +57,13 @@ class IntervalEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldoutMeasurement:
-    """`held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum.
+    """The measured savings of a plan.
 
-    `share`: saved of what the requests with the plan would have cost, `dollars`: the same in US
-    dollars; None while `needed` requests more must be held out, some `needed_requests` in all, or
-    when those held out cost next to nothing. `modelled_share` and `modelled_dollars`: of the very
-    same requests, None where the model has nothing to say.
+    `held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum.
+    `share`: saved, of what the requests with the plan would have cost; `dollars`: the same in US
+    dollars; None while `needed` more requests must be held out, about `needed_requests` in all, or
+    if those held out cost next to nothing. `modelled_share` and `modelled_dollars`: of the same
+    requests by the model, None if it has nothing to say.
     """
 
     held: int = 0
@@ -92,7 +78,7 @@ class HoldoutMeasurement:
 
     @property
     def is_model_ruled_out(self) -> bool:
-        """Whether the model says what the measurement rules out."""
+        """Whether the modelled share lies outside the measured interval."""
         return (
             self.share is not None
             and self.modelled_share is not None
@@ -101,7 +87,7 @@ class HoldoutMeasurement:
 
 
 def measure_savings(sums: Iterable[GroupSums]) -> HoldoutMeasurement:
-    """The measurement that the sums make together."""
+    """Compute the measurement from the sums of all groups."""
     rows = list(sums)
     with_plan, without = ([row for row in rows if row.held is held] for held in (False, True))
     held, treated = (sum(row.priced for row in side) for side in (without, with_plan))
@@ -125,8 +111,7 @@ def measure_savings(sums: Iterable[GroupSums]) -> HoldoutMeasurement:
 
 
 def _count_missing_requests(without: list[GroupSums], held: int) -> int:
-    """How many requests more must be held out, at the spread over the groups that they had
-    so far."""
+    """Count the further requests to be held out, given their spread over the groups so far."""
     groups = [
         sum(row.priced for row in without if row.replicate == group) for group in range(GROUP_COUNT)
     ]
@@ -140,16 +125,19 @@ def _count_missing_requests(without: list[GroupSums], held: int) -> int:
 def _compare_sides(
     with_plan: list[GroupSums], without: list[GroupSums]
 ) -> tuple[IntervalEstimate | None, IntervalEstimate | None]:
-    """Share and dollars saved. None where those held out cost next to nothing."""
+    """Compute the share and the dollars saved; None if those held out cost next to nothing."""
     treated, held = _sum_by_group(with_plan), _sum_by_group(without)
     costs = held[1]
     if costs.sum() <= 0:
         return None, None
+    # A few expensive conversations leave fewer effective groups than 64, so the quantile is
+    # Student's with one degree of freedom less than there are effective groups (L. Kish's measure,
+    # of the costs held out). Simulated, see `tests/stats/analysis/test_holdout.py`.
     quantile = student_quantile(costs.sum() ** 2 / (costs**2).sum() - 1)
     all_but = 1 - np.eye(GROUP_COUNT)
     (mean,), (other,) = _compute_adjusted_means(treated, held, np.ones((1, GROUP_COUNT)))
     means, others = _compute_adjusted_means(treated, held, all_but)
-    if (others <= 0).any():  # a single group cost anything
+    if (others <= 0).any():  # only one group cost anything
         return None, None
     requests = float(treated[0].sum())
     share = _jackknife_interval(1 - mean / other, 1 - means / others, quantile)
@@ -160,9 +148,16 @@ def _compare_sides(
 def _compute_adjusted_means(
     treated: FloatArray, held: FloatArray, use: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What a request cost with the plan, and what it would have cost without:
-    the mean of those held out, at the size of the others. One of each for every row of `use`, which
-    says of each group whether it counts."""
+    """Compute the mean cost of a request with the plan, and without it at the same mean size.
+
+    One of each per row of `use`, which says of each group whether it is counted.
+    """
+    # Chance makes the arms unequal, and a few long conversations can hide all of the saving. A
+    # request's size was known before its assignment, so an imbalance can be removed: the mean of
+    # the held-out arm is read off the line of cost over size at the other arm's size (regression
+    # adjustment of an experiment: W. Lin, Agnostic notes on regression adjustments to experimental
+    # data, Annals of Applied Statistics 7, 2013). This relies on no price or token count of ours:
+    # an uninformative size would change nothing.
     (requests, cost, size), (others, their_cost, their_size) = treated @ use.T, held @ use.T
     mean, theirs = their_cost / others, their_size / others
     dear = held[1] - mean[:, None] * held[0]
@@ -175,7 +170,7 @@ def _compute_adjusted_means(
 
 
 def _sum_by_group(side: list[GroupSums]) -> FloatArray:
-    """Requests, cost and size (three rows) of each group, as many as they stand for."""
+    """Sum weighted requests, cost and size (three rows) per group."""
     found = np.zeros((3, GROUP_COUNT))
     for row in side:
         weight = (1 - row.share) / row.share if row.held else 1.0
@@ -184,7 +179,12 @@ def _sum_by_group(side: list[GroupSums]) -> FloatArray:
 
 
 def _jackknife_interval(value: float, left_out: FloatArray, quantile: float) -> IntervalEstimate:
-    """The figure, and its interval by what it is when each group is left out."""
+    """Compute the interval of a figure from its values with each group left out."""
+    # The interval must account for requests of a conversation costing alike. Conversations are
+    # hashed into 64 replicate groups, so each group is a small sample of all conversations, and how
+    # much the result changes when one is left out shows how certain it is: the delete-a-group
+    # jackknife (P. S. Kott, The delete-a-group jackknife, Journal of Official Statistics 17, 2001;
+    # Wolter, Introduction to Variance Estimation, 2007, chapter 4).
     half = quantile * math.sqrt(
         (GROUP_COUNT - 1) / GROUP_COUNT * float(((left_out - left_out.mean()) ** 2).sum())
     )
@@ -192,9 +192,9 @@ def _jackknife_interval(value: float, left_out: FloatArray, quantile: float) -> 
 
 
 def student_quantile(freedom: float, z: float = NORMAL_QUANTILE_95) -> float:
-    """The quantile of Student's distribution where the normal one has `z`,
-    by the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5): 3 % too small at 2
-    degrees of freedom, less than 0.2 % from 5 on."""
+    """Compute the quantile of Student's distribution at which the normal one is `z`."""
+    # The expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5): 3 % too small at 2 degrees
+    # of freedom, less than 0.2 % from 5 on.
     v = max(freedom, 2.0)
     terms = (
         (z**3 + z) / 4,

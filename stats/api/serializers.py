@@ -1,4 +1,4 @@
-"""The shapes of statistics that the OpenAPI document shows."""
+"""Response bodies of the statistics API, as documented in the OpenAPI schema."""
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -13,11 +13,11 @@ from stats.reports.rows import ReportRow, RowSerializer
 from stats.reports.selectors import ReasonCounts
 from stats.reports.totals import Totals
 
-# The measured saving as JSON, and its shape in the OpenAPI document.
+# The measured savings.
 
 
 class RangeSerializer(serializers.Serializer[Any]):
-    """A figure with its interval of 95 %."""
+    """A figure with its 95 % confidence interval."""
 
     value = serializers.FloatField(help_text="The estimate.")
     low = serializers.FloatField(help_text="Lower bound of its 95 % interval.")
@@ -25,7 +25,7 @@ class RangeSerializer(serializers.Serializer[Any]):
 
 
 class HoldoutSerializer(serializers.Serializer[Any]):
-    """What the plan saved by measurement: requests with it beside chats held out at random.
+    """What the plan saved, measured: requests with the plan against conversations held out of it.
 
     Of whole days (UTC).
     """
@@ -61,11 +61,11 @@ class HoldoutSerializer(serializers.Serializer[Any]):
 
 
 def build_holdout_body(found: HoldoutMeasurement | None) -> dict[str, Any] | None:
-    """`HoldoutSerializer`'s shape; None where nothing is held out."""
+    """Build the body of `HoldoutSerializer`; None if nothing is held out."""
     return None if found is None else asdict(found) | {"disagrees": found.is_model_ruled_out}
 
 
-# The statistics of a plan as JSON, and their shape in the OpenAPI document.
+# The statistics of a plan.
 
 NARROW_NOTE = "Not kept by key, route or model: null where one is asked for."
 USD_NOTE = "US dollars as text, exact to the last digit; null when nothing had a price."
@@ -134,7 +134,7 @@ class PercentilesSerializer(serializers.Serializer[Any]):
 
 
 class LatencySerializer(serializers.Serializer[Any]):
-    """Milliseconds; null where nothing was measured."""
+    """Milliseconds; null if nothing was measured."""
 
     exact = PercentilesSerializer(allow_null=True, help_text="Exact hits.")
     semantic = PercentilesSerializer(allow_null=True, help_text="Semantic hits.")
@@ -146,8 +146,7 @@ class LatencySerializer(serializers.Serializer[Any]):
 
 
 class WouldHaveSerializer(serializers.Serializer[Any]):
-    """What the plan would have done to the requests it only watched (mode shadow):
-    in none of the other numbers."""
+    """What the plan would have done to the requests of shadow mode; not part of other numbers."""
 
     requests = _build_count_field("Requests under mode shadow that finished with 2xx.")
     exact = _build_count_field(
@@ -170,8 +169,10 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
 
 
 class TenantBudgetSerializer(serializers.Serializer[Any]):
-    """The error budget as one tenant keeps to it:
-    who uses a plan turns its semantic tier off for itself alone."""
+    """The error budget for one tenant's requests.
+
+    The semantic tier is turned off for each tenant separately.
+    """
 
     tenant = serializers.CharField(help_text="Its slug.")
     samples = _build_count_field("Stored answers compared for this tenant.")
@@ -195,10 +196,10 @@ class TenantBudgetSerializer(serializers.Serializer[Any]):
 
 
 class ErrorBudgetSerializer(serializers.Serializer[Any]):
-    """How often answers reused by meaning were wrong, by those that the provider was asked for too.
+    """How often semantic hits were wrong, by samples that were compared with the provider's answer.
 
-    Bounds: Wilson, 95 %. Of all tenants that use the plan together, as far as they are in sight;
-    off where it is off for one.
+    Bounds: Wilson, 95 %. Of all visible tenants that use the plan together; off if it is off for
+    one of them.
     """
 
     max_error_rate = serializers.FloatField(help_text="The plan's cache.max_error_rate.")
@@ -259,14 +260,12 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
 
 
 class PeriodSerializer(serializers.Serializer[Any]):
-    """What the numbers are of: whole minutes (UTC), the end not included."""
+    """The period of the numbers: whole minutes (UTC), the end not included."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Not as attributes: `from` is a word of Python's."""
-        return {
-            "from": serializers.DateTimeField(help_text="Its first moment."),
-            "to": serializers.DateTimeField(help_text="Its end, not included."),
-        }
+        """Return the fields `from` and `to`."""
+        # Not as attributes: `from` is a keyword of Python.
+        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
 
 
 class DetailSerializer(serializers.Serializer[Any]):
@@ -328,7 +327,7 @@ class DetailSerializer(serializers.Serializer[Any]):
 
 
 class PlanStatsSerializer(serializers.Serializer[Any]):
-    """What a plan saved since it was made. A tenant sees its own requests only."""
+    """What a plan saved since it was created. A tenant sees its own requests only."""
 
     total_requests = _build_count_field("Requests that named the plan and finished with 2xx.")
     cache_hits = _build_count_field("Exact and semantic hits.")
@@ -351,9 +350,9 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsResult:
-    """What a reply says.
+    """The figures of a response.
 
-    `reasons`: None where they are not kept; `asked`: None for everything so far.
+    `reasons`: None if they are not stored for this filter; `report_filter`: None for all time.
     """
 
     totals: Totals
@@ -368,7 +367,7 @@ class StatsResult:
 
 
 def build_stats_body(found: StatsResult) -> dict[str, Any]:
-    """The reply: `PlanStatsSerializer`'s shape."""
+    """Build the body of `PlanStatsSerializer`."""
     totals, reasons = found.totals, found.reasons
     return {
         "total_requests": totals.requests,
@@ -428,7 +427,7 @@ def _build_shadow_body(totals: Totals) -> dict[str, Any]:
 
 
 def build_error_budget_body(budget: PlanErrorBudget) -> dict[str, Any]:
-    """`ErrorBudgetSerializer`'s shape."""
+    """Build the body of `ErrorBudgetSerializer`."""
     found = budget.estimate
     return {
         "max_error_rate": budget.limit,
@@ -448,7 +447,7 @@ def build_error_budget_body(budget: PlanErrorBudget) -> dict[str, Any]:
 
 
 def _build_budget_state(budget: PlanErrorBudget) -> dict[str, Any]:
-    """What a tenant's budget and that of all say alike."""
+    """Build the fields that a tenant's budget and the whole plan's have in common."""
     found = budget.estimate
     return {
         "samples": found.samples,

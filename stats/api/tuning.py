@@ -59,8 +59,7 @@ class TuningRowSerializer(serializers.Serializer[Any]):
 
 
 class TuningSerializer(serializers.Serializer[Any]):
-    """What other thresholds would have meant for the plan's own requests,
-    those in shadow included."""
+    """What other thresholds would have meant for the plan's requests, shadow mode included."""
 
     object = serializers.CharField(default="tuning")
     plan_name = serializers.CharField()
@@ -87,11 +86,10 @@ class PlanTuningView(APIView):
         responses={200: TuningSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
-        """Hit rate, rate of wrong hits and dollars at 0.75, 0.80, 0.85, 0.90, 0.95 and above,
-        by this plan's own requests.
+        """Hit rate, wrong hits and dollars at other thresholds, by the plan's own requests.
 
-        The rate of wrong hits is measured or null, never guessed. A tenant's key sees its own
-        requests.
+        The thresholds are 0.75, 0.80, 0.85, 0.90, 0.95 and above. The rate of wrong hits is
+        measured or null, never estimated. A tenant's key sees its own requests.
         """
         owner = get_plan_owner(request)
         row = selectors.find_visible_plan(owner, plan)
@@ -106,7 +104,7 @@ class PlanTuningView(APIView):
 
 
 def _parse_days(request: Request) -> int:
-    """Raises BadPeriod."""
+    """Parse the parameter `days`. Raises InvalidPeriod."""
     given = request.query_params.get("days", str(DEFAULT_PERIOD_DAYS))
     days = parse_positive(given, maximum=MAX_PERIOD_DAYS)
     if days is None:
@@ -117,7 +115,7 @@ def _parse_days(request: Request) -> int:
 
 
 def build_tuning_body(found: TuningReport, plan: Plan, days: int) -> dict[str, Any]:
-    """`TuningSerializer`'s shape."""
+    """Build the body of `TuningSerializer`."""
     return {
         "object": "tuning",
         "plan_name": plan.name,

@@ -1,5 +1,8 @@
-"""GET /token-saving/plans/{plan}/stats, GET /token-saving/stats,
-POST /token-saving/plans/{plan}/semantic-tier/on."""
+"""The statistics API.
+
+GET /token-saving/plans/{plan}/stats, GET /token-saving/stats, POST
+/token-saving/plans/{plan}/semantic-tier/on.
+"""
 
 from typing import Any
 
@@ -77,7 +80,7 @@ STATS_RESPONSES = {
 
 
 class ReportView(APIView):
-    """Numbers as JSON, or as CSV: one row for the whole, or one for each point or group."""
+    """Statistics as JSON, or as CSV: one row in total, or one per point or group."""
 
     allows = REPORT_PERMISSIONS
     renderer_classes = REPORT_RENDERERS
@@ -86,7 +89,7 @@ class ReportView(APIView):
     def build_reply(
         self, request: Request, wanted: RollupQuery, tenant: Tenant | None, plan: Plan | None = None
     ) -> Response | HttpResponseBase:
-        """`wanted`: everything so far, which the query narrows."""
+        """Build the response for all of `wanted`, or for what the query parameters narrow it to."""
         question = parse_filter(
             request.query_params,
             tenant=tenant,
@@ -131,7 +134,8 @@ class ReportView(APIView):
         return Response(build_stats_body(found))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """What is not streamed is JSON: refusals too, whatever was asked for."""
+        """Render everything but streams as JSON."""
+        # Error responses too, whatever format was requested.
         if isinstance(response, Response):
             request.accepted_renderer, request.accepted_media_type = (
                 JSONRenderer(),
@@ -147,10 +151,10 @@ class PlanStatsView(ReportView):
         responses=STATS_RESPONSES,
     )
     def get(self, request: Request, plan: str) -> Response | HttpResponseBase:
-        """What the plan saved since it was made, or in the period asked for.
+        """What the plan saved since it was created, or in the requested period.
 
-        Requests show up within two seconds. A tenant's key sees its own requests, also under a plan
-        of the platform's.
+        Requests are included within two seconds. A tenant's key sees its own requests, also under a
+        plan of the platform.
         """
         owner = get_plan_owner(request)
         row = plans_selectors.find_visible_plan(owner, plan)
@@ -170,8 +174,10 @@ class AllStatsView(ReportView):
         responses=STATS_RESPONSES,
     )
     def get(self, request: Request) -> Response | HttpResponseBase:
-        """What all plans together saved: the tenant's for its keys and people,
-        everybody's for the platform's."""
+        """What all plans together saved.
+
+        A tenant's keys and users see its own requests, those of the platform see everything.
+        """
         own = get_own_tenant(request)
         slug = request.query_params.get("tenant", "")
         return self.build_reply(
@@ -201,11 +207,10 @@ class SemanticTierView(APIView):
         responses={200: ErrorBudgetSerializer} | build_error_responses(401, 403, 404, 409),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """Turn the semantic tier on again, after it turned itself off for the plan's error budget
-        and you looked at why.
+        """Turn the semantic tier on again after the plan's error budget turned it off.
 
-        It is on within two seconds. Measuring begins anew: samples from before do not count. On a
-        tier that is on this changes nothing.
+        Look at the reason first. The tier is on within two seconds. Measuring starts anew: earlier
+        samples do not count. If the tier is on, this changes nothing.
         """
         owner = get_plan_owner(request)
         row = plans_selectors.find_plan(owner, plan)

@@ -1,5 +1,7 @@
-"""When a plan or a price changed, to be marked in charts:
-what the admin's log says, and the plans themselves of changes made elsewhere."""
+"""Changes of plans and prices, to be marked in charts.
+
+From the admin's log, and from the plans themselves for changes made elsewhere.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,13 +18,15 @@ from stats.reports.filters import ReportFilter
 MAX_ANNOTATIONS: Final = 40
 SAME_CHANGE_TOLERANCE: Final = timedelta(
     seconds=5
-)  # the log's line of a change that the row itself tells of
+)  # a log entry and the row's own time within this are one change
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """`name`: of the plan or the price; `what`: what was done with it;
-    `url`: its history in the admin."""
+    """A change to be marked.
+
+    `name`: of the plan or price; `what`: what was changed; `url`: its history in the admin.
+    """
 
     at: datetime
     kind: Literal["plan", "price"]
@@ -32,9 +36,9 @@ class Annotation:
 
 
 def load_annotations(asked: ReportFilter, tenant: Tenant | None) -> list[Annotation]:
-    """Of the period, oldest first, at most the newest `MOST`; of one plan where one is asked for.
+    """Load the changes of the period, oldest first; at most the newest MAX_ANNOTATIONS.
 
-    Others' plans are nobody's business.
+    Of one plan if the filter names one; never of other tenants' plans.
     """
     plans = (
         Plan.objects.all()
@@ -48,6 +52,7 @@ def load_annotations(asked: ReportFilter, tenant: Tenant | None) -> list[Annotat
     told = {(mark.kind, mark.name): mark.at for mark in found}
     for plan in known.values():
         last = told.get(("plan", plan.name))
+        # A change made elsewhere than in the admin has no log entry.
         if asked.start <= plan.updated_at < asked.end and not (
             last and abs(plan.updated_at - last) < SAME_CHANGE_TOLERANCE
         ):
@@ -81,7 +86,7 @@ def _load_logged_changes(asked: ReportFilter, known: dict[str, Plan]) -> list[An
 
 
 def _load_price_changes(asked: ReportFilter) -> list[Annotation]:
-    """Prices that a person changed; the list they are seeded from is no event."""
+    """Load prices that a person changed, not those seeded from the published list."""
     rows = ModelPrice.objects.filter(
         edited=True, updated_at__gte=asked.start, updated_at__lt=asked.end
     )

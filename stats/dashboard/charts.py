@@ -18,17 +18,17 @@ from stats.reports.series import SeriesPoint
 
 @dataclass(frozen=True, slots=True)
 class BarPiece:
-    """A rectangle in the units of the viewBox, written as text so
-    that no locale turns its point into a comma."""
+    """A rectangle in units of the viewBox."""
 
     kind: str
+    # Text, so that no locale turns the decimal point into a comma.
     x: str
     width: str
     title: str
 
 
 def build_share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[BarPiece, ...]:
-    """One lying bar of 100 units, split by (class, name, value); nothing when all are zero."""
+    """Build a horizontal bar of 100 units, split by (class, name, value); empty if all are zero."""
     total = sum(value for _, _, value in parts)
     pieces: list[BarPiece] = []
     x = 0.0
@@ -44,8 +44,7 @@ def build_share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[BarPiece, 
 
 @dataclass(frozen=True, slots=True)
 class RateInterval:
-    """A measured rate on a line of 100 units: its bounds,
-    the rate itself ("" when nothing is known of it) and the limit."""
+    """A measured rate on a line of 100 units: bounds, rate ("" if unknown) and limit."""
 
     low: str
     width: str
@@ -56,8 +55,8 @@ class RateInterval:
 def build_rate_intervals(
     rates: Sequence[tuple[float, float | None, float, float]],
 ) -> tuple[list[RateInterval], float]:
-    """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all:
-    twice the greatest limit, or what is needed to show the greatest rate."""
+    """Build intervals from (lower, rate, upper, limit); also return the rate at the line's end."""
+    # The same end for all: twice the greatest limit, or what is needed to show the greatest rate.
     end = max(
         (max(2 * limit, 1.25 * (rate or 0), 1.25 * lower) for lower, rate, _, limit in rates),
         default=1.0,
@@ -80,15 +79,15 @@ def build_rate_intervals(
 
 # The dashboard's charts over time: the numbers that the script draws, and the same as a table.
 
-MAX_TABLE_ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands helps nobody
+MAX_TABLE_ROWS: Final = 200  # of a table; with a row per minute a page could have thousands
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`kind`: what the script draws.
+    """A chart and its table.
 
-    `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows
-    that only the CSV has.
+    `kind`: what the script draws; `legend`: (class, name) of each line or area; `rows`: newest
+    first, starting with the time; `more`: number of rows that only the CSV has.
     """
 
     kind: str
@@ -104,7 +103,7 @@ class Chart:
 def build_charts(
     asked: ReportFilter, points: Sequence[SeriesPoint], paces: Sequence[LatencyPoint]
 ) -> list[Chart]:
-    """Money, tiers, tokens, durations."""
+    """Build the charts of money, tiers, tokens and durations."""
     of = asked.granularity
     newest = list(reversed(points[-MAX_TABLE_ROWS:]))
     more = max(0, len(points) - MAX_TABLE_ROWS)
@@ -193,9 +192,10 @@ def build_chart_series(
     paces: Sequence[LatencyPoint],
     marks: Sequence[Annotation],
 ) -> dict[str, Any]:
-    """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known.
+    """Build the data that the script draws.
 
-    Dollars as floats: for the eye alone.
+    Lists as long as `at` (epoch seconds), None for unknown values. Dollars as floats, for display
+    only.
     """
     totals = [point.totals for point in points]
     return {

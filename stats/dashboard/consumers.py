@@ -1,8 +1,7 @@
-"""/dashboard/live: a socket that says when there is something new,
-to those who may look at the dashboard.
+"""/dashboard/live: a WebSocket that announces new figures to users who may see the dashboard.
 
-It carries a number and no figure, see `stats.live`. Whoever logs out, or may not look any more,
-loses it.
+It sends a number and no figures, see `stats.live`. It is closed on logout, or when the permission
+ends.
 """
 
 import asyncio
@@ -26,14 +25,14 @@ from stats import live
 from stats.dashboard.permissions import can_view_dashboard
 from stats.dashboard.socket_origin import require_own_origin
 
-# Seconds: how soon a missed message is noticed, and a permission that was taken away.
+# Seconds until a missed message or a revoked permission is noticed.
 HEARTBEAT_SECONDS: Final = 10.0
 CLOSE_TRY_LATER, CLOSE_ACCESS_ENDED = 1013, 4401
 Message = MutableMapping[str, Any]
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
-    """`{"number": n}` at the beginning, with every announcement and with every beat."""
+    """Sends `{"number": n}` on connecting, with every announcement and with every heartbeat."""
 
     heartbeat_task: "asyncio.Task[None] | None" = None
 
@@ -64,7 +63,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
         await self.close(CLOSE_ACCESS_ENDED)
 
     async def _send_heartbeats(self) -> None:
-        """Until it is cancelled, or the socket closed for a reason."""
+        """Send heartbeats until cancelled or until the socket is closed."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
@@ -78,7 +77,8 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
             await self._send_number(number)
 
     async def _can_view_dashboard(self) -> bool:
-        """Asked anew: the session may have ended, the account or its rights may be gone."""
+        """Whether the user may still see the dashboard."""
+        # Checked anew: the session may have ended, the account or its permissions may be gone.
         session = self.scope["session"]
         user = await get_user({"session": type(session._wrapped)(session.session_key)})
         return bool(await database_sync_to_async(can_view_dashboard)(user))
@@ -88,13 +88,13 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
 
 
 def _build_session_group(session: SessionBase) -> str:
-    """A name that tells nobody the session's key."""
+    """Build a group name that does not reveal the session's key."""
     return f"session.{hashlib.sha256((session.session_key or '').encode()).hexdigest()[:32]}"
 
 
 @receiver(user_logged_out)
 def close_sockets(request: Any, **_: Any) -> None:
-    """Those of the session that ends."""
+    """Close the sockets of the session that ends."""
     async_to_sync(live.send_to_group)(_build_session_group(request.session), type="ended")
 
 
@@ -106,7 +106,7 @@ async def dashboard_socket(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """The ASGI application. Without database or Redis it says: try again later."""
+    """The ASGI application; without database or Redis it closes with 1013 (try again later)."""
     try:
         await _own_origin_application(scope, receive, send)
     except (DatabaseError, RedisError, OSError):

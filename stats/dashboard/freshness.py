@@ -1,4 +1,4 @@
-"""How fresh the dashboard's figures are and whether everything answers, in words."""
+"""How fresh the dashboard's figures are and whether all services answer, in words."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,14 +11,16 @@ from stats.ledger.backlog import measure_backlog
 from stats.models.requests import RequestEvent
 from stats.monitoring import health
 
-MAX_FIGURES_LAG: Final = timedelta(seconds=10)  # what is counted later than that is late
+MAX_FIGURES_LAG: Final = timedelta(seconds=10)  # figures behind by more are late
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`last`: when the newest request of those one may see was made;
-    `complete_to`: until when all requests are in the figures, None: until now; `troubles`: what
-    does not work, as sentences."""
+    """How complete the figures are.
+
+    `last`: time of the newest visible request; `complete_to`: until when all requests are included,
+    None for until now; `troubles`: what does not work, as sentences.
+    """
 
     last: datetime | None
     complete_to: datetime | None
@@ -31,7 +33,7 @@ class Freshness:
 
 
 def measure_freshness(tenant: Tenant | None) -> Freshness:
-    """A few small queries; what the services say is at most a second old."""
+    """Measure the freshness with a few small queries; service states are at most a second old."""
     _, body = async_to_sync(health.build_report)()
     spooled = body.get("spool_lag_seconds")
     lag = timedelta(

@@ -1,4 +1,4 @@
-"""What somebody whose dashboard is empty should do next."""
+"""The next step for a user whose dashboard is empty."""
 
 from typing import Literal
 
@@ -12,8 +12,10 @@ OnboardingStep = Literal["plan", "key", "request", "name", "period"]
 
 
 def find_next_step(tenant: Tenant | None, *, any_request: bool) -> OnboardingStep:
-    """The first that is missing: a plan, a key, a request, one that names a plan,
-    one in this period and of these filters."""
+    """Return the first missing step: a plan, a key, a request, a request with a plan.
+
+    "period" if there are some, but not in this period and under these filters.
+    """
     plans = (
         Plan.objects.all()
         if tenant is None

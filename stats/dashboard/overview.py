@@ -1,5 +1,4 @@
-"""What the dashboard's first page shows: the money, over time and by whom,
-and what is to be known of it."""
+"""The dashboard's first page: money saved, over time and by group, and what to know about it."""
 
 import math
 from decimal import Decimal
@@ -38,7 +37,7 @@ MAX_RANKED_ROWS: Final = 8
 def build_overview(
     params: dict[str, str], wanted: ReportFilter, tenant: Tenant | None
 ) -> dict[str, Any]:
-    """The template's context. Raises Refusal for more points than a chart can show."""
+    """Build the template's context. Raises ApiError for more points than a chart can show."""
     sums, fresh = compute_totals(wanted.rollup_query), measure_freshness(tenant)
     over_time, durations, changed = (
         list_points(wanted),
@@ -86,12 +85,12 @@ def build_overview(
 
 
 def _load_sums(wanted: ReportFilter) -> Totals:
-    """Without durations."""
+    """Compute the totals without durations."""
     return build_totals(wanted.rollup_query.query_rollups().aggregate(**build_expressions()))
 
 
 def _count_unknown_outcomes(wanted: ReportFilter) -> int:
-    """Calls of the period that never settled. Which key they had is not known."""
+    """Count the period's calls of unknown outcome. Their keys are not known."""
     rows = backlog.find_unknown_outcomes().filter(at__gte=wanted.start, at__lt=wanted.end)
     of = {
         name: value
@@ -102,10 +101,7 @@ def _count_unknown_outcomes(wanted: ReportFilter) -> int:
 
 
 def _load_visible_budgets(wanted: ReportFilter, tenant: Tenant | None) -> list[PlanErrorBudget]:
-    """Of the plans in sight that have one, by tenant, broken ones first.
-
-    Of a plan of the platform's a tenant's people see their own.
-    """
+    """Load the error budgets of the visible plans by tenant, exceeded ones first."""
     rows = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False)
     if tenant is not None:
         rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
@@ -113,12 +109,15 @@ def _load_visible_budgets(wanted: ReportFilter, tenant: Tenant | None) -> list[P
         rows = rows.filter(pk=wanted.plan_id)
     of = tenant.pk if tenant is not None else wanted.tenant_id
     found = load_error_budgets(RollupQuery(start=wanted.start, end=wanted.end, tenant_id=of), rows)
+    # Of a platform plan a tenant's users see their own budget only.
     return [each for each in found if tenant is None or each.plan.tenant_id or each.tenant]
 
 
 def _rank_groups(wanted: ReportFilter, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
-    """Who lost money and who saved most: of tenants, plans, keys and models,
-    those that the filters leave open."""
+    """Rank the groups that are not filtered by: those with losses first, then by savings.
+
+    Groups of tenants, plans, keys and models.
+    """
     open_ones = {
         "tenant": tenant is None and wanted.tenant_id is None and Tenant.objects.count() > 1,
         "plan": wanted.plan_id is None,
@@ -137,9 +136,9 @@ def _rank_groups(wanted: ReportFilter, tenant: Tenant | None, sums: Totals) -> l
 
 
 def _compute_group_share(row: GroupTotals, sums: Totals) -> float | None:
-    """The group's share of what was saved: of the money, of the tokens where nothing has a price.
+    """Compute the group's share of the money saved, or of the tokens if nothing has a price.
 
-    None of a loss.
+    None for a loss.
     """
     mine, whole = (
         (row.totals.tokens_saved, sums.tokens_saved)
@@ -150,7 +149,7 @@ def _compute_group_share(row: GroupTotals, sums: Totals) -> float | None:
 
 
 def _compute_changes(now: Totals, before: Totals) -> dict[str, Any]:
-    """Of each headline figure since the period before; nothing when nothing was asked then."""
+    """Compute the change of each headline figure since the previous period; empty without one."""
     if not before.requests:
         return {}
     names = ("saved", "would_cost", "after", "tokens_saved", "requests", "hit_rate")
@@ -158,9 +157,10 @@ def _compute_changes(now: Totals, before: Totals) -> dict[str, Any]:
 
 
 def _format_saving_shares(sums: Totals) -> dict[str, str]:
-    """`all`: the share of the spend before that was saved, tenths below 10 %; the others:
-    each part's of what was saved, rounded so that they add up to 100 (largest remainder). Nothing
-    where there is no saving to share."""
+    """Format the saved share of the spend as `all`, and each part's share of the savings.
+
+    Empty if nothing was saved.
+    """
     if not sums.would_cost or sums.saved is None or sums.saved <= 0:
         return {}
     parts = {
@@ -170,19 +170,20 @@ def _format_saving_shares(sums: Totals) -> dict[str, str]:
     }
     exact = {name: 100 * (value or Decimal(0)) / sums.saved for name, value in parts.items()}
     floors = {name: math.floor(value) for name, value in exact.items()}
+    # Rounded so that the parts add up to 100 (largest remainder).
     by_rest = sorted(exact, key=lambda name: floors[name] - exact[name])
     for name in by_rest[: 100 - sum(floors.values())]:
         floors[name] += 1
     whole = 100 * sums.saved / sums.would_cost
     return {
+        # With tenths below 10 %.
         "all": f"{whole:.{1 if whole < Decimal('9.95') else 0}f}",
         **{name: str(value) for name, value in floors.items()},
     }
 
 
 def _list_tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:
-    """Class, name, requests, tokens saved, dollars saved, (median, 99th percentile)
-    of each way a request went."""
+    """List class, name, requests, tokens saved, dollars saved, (median, p99) of each tier."""
     return [
         (
             "exact",

@@ -1,4 +1,4 @@
-"""What the pages of the dashboard share: the filters of their URLs, in words and as links."""
+"""What the dashboard's pages share: the filters of their URLs, in words and as links."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,8 +17,8 @@ from stats.reports.filters import ReportFilter, parse_filter
 def parse_page_filter(
     request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] = ()
 ) -> tuple[dict[str, str], ReportFilter]:
-    """The filters of the URL, with this month where no period is named. Raises Refusal."""
-    # Refuses a name given twice, which a dict does not show.
+    """Parse the filters of the URL; this month if it names no period. Raises ApiError."""
+    # Rejects a parameter given twice, which a dict does not show.
     parse_filter(request.GET, tenant=tenant, also=also)
     params = {name: str(value) for name, value in request.GET.items() if value}
     if not {"range", "from", "to"} & params.keys():
@@ -38,7 +38,7 @@ def render_bad_request(request: HttpRequest, error: ApiError) -> HttpResponseBas
 def build_page_context(
     params: dict[str, str], wanted: ReportFilter, tenant: Tenant | None
 ) -> dict[str, Any]:
-    """What the pages of the dashboard share: the filters, in words and as links."""
+    """Build the shared context: the filters, in words and as links."""
     plans = Plan.objects.select_related("tenant").order_by("name", "tenant__slug")
     plan = (
         Plan.objects.filter(pk=wanted.plan_id).select_related("tenant").first()

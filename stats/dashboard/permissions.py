@@ -1,6 +1,6 @@
-"""Who may look at the dashboard: staff who may see numbers.
+"""Who may see the dashboard: staff with permission to see reports.
 
-Which tenant's numbers they see, `plans.access.get_user_tenant` says.
+`plans.access.get_user_tenant` says which tenant's numbers they see.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,17 @@ from plans.access import can_see_reports
 
 
 def can_view_dashboard(user: Any) -> bool:
-    """Whether the account, which may be nobody's, opens the dashboard."""
+    """Whether the account, which may be anonymous, may open the dashboard."""
     return bool(user.is_active and can_see_reports(user))
 
 
 def require_dashboard_access(
     view: Callable[..., HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """A page that others do not see (302 to the log-in, 403 for staff), nobody keeps,
-    and that changes nothing."""
+    """Make a view read-only, uncached and visible to permitted staff only.
+
+    Others get a redirect to the login, or 403 if they are staff.
+    """
 
     @wraps(view)
     def check_and_call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

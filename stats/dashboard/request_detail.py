@@ -1,4 +1,4 @@
-"""A request's decision record for people: what each column of its row says, in words."""
+"""A request's decision record for people: what each column of its row means, in words."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,7 +76,7 @@ NOT_KEPT_DESCRIPTIONS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`means`: what the column is, for who reads it the first time."""
+    """A name and value of the record; `explanation` says what the column means."""
 
     name: str
     value: str
@@ -84,7 +84,7 @@ class Fact:
 
 
 def build_record_sections(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
-    """Sections of the record, in the order in which things happened."""
+    """Build the sections of the record, in the order in which things happened."""
     return [
         ("Asked", _describe_request(row)),
         ("Decided", _describe_decision(row)),
@@ -95,7 +95,7 @@ def build_record_sections(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
 
 
 def compute_savings(row: RequestEvent) -> Any:
-    """US dollars; None where the model has no price."""
+    """Return the US dollars saved; None if the model has no price."""
     return (
         None
         if row.would_cost is None or row.billed_cost is None
@@ -242,7 +242,7 @@ def _format_score(value: float | None) -> str:
 
 
 def _describe_plan(row: RequestEvent) -> tuple[str, str]:
-    """The plan in words, and what is to be known of it."""
+    """Return the plan in words, and an explanation."""
     if row.plan_id is None and row.plan:
         return f"{row.plan}, which does not exist", "as the request named it; nothing was saved"
     return (
@@ -252,7 +252,7 @@ def _describe_plan(row: RequestEvent) -> tuple[str, str]:
 
 
 def _describe_stored_answer(row: RequestEvent) -> str:
-    """What the request has to do with the stored answer."""
+    """Explain how the stored answer relates to the request."""
     if row.collapsed:
         return "what the shared call's answer was stored as"
     if row.entry_id and row.tier == "miss" and not row.would:

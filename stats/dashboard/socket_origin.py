@@ -1,4 +1,4 @@
-"""Whose pages may open the dashboard's socket: those of this very server, its port included."""
+"""Restrict the dashboard's WebSocket to pages of this very server, its port included."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -14,13 +14,13 @@ LOCAL_HOSTS: Final = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 
 
 def is_own_origin(origin: str, host: str) -> bool:
-    """Whether a page of this origin was served under this Host,
-    or is one of TOKENTHRIFT_TRUSTED_ORIGINS (for a proxy that changes the host or leaves out its
-    port). Without an origin it is no browser's page."""
+    """Whether a page of this origin was served under this Host or is a trusted origin."""
     found = _parse_origin(origin)
     if found is None:
+        # Without an origin it is no page of a browser.
         return False
     scheme, name, port = found
+    # TOKENTHRIFT_TRUSTED_ORIGINS, for a proxy that changes the host or omits its port.
     if origin.lower().rstrip("/") in {
         each.lower().rstrip("/") for each in settings.CSRF_TRUSTED_ORIGINS
     }:
@@ -33,7 +33,7 @@ def is_own_origin(origin: str, host: str) -> bool:
 
 
 def _parse_origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, the scheme's where none is named; None for what is no http origin."""
+    """Parse an origin into scheme, host and port (default: the scheme's); None if it is invalid."""
     try:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme, parts.hostname, parts.port
@@ -50,8 +50,7 @@ def _parse_origin(url: str) -> tuple[str, str, int] | None:
 
 
 def require_own_origin(application: Application) -> Application:
-    """The ASGI application for pages of our own;
-    others get a 403 before anything of the session is read."""
+    """Wrap an ASGI application so that other origins get a 403."""
 
     async def guard(
         scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]
@@ -65,6 +64,7 @@ def require_own_origin(application: Application) -> Application:
         ):
             await application(scope, receive, send)
         else:
+            # Before anything of the session is read.
             await send({"type": "websocket.close", "code": 4403})
 
     return guard

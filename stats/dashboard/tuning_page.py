@@ -1,4 +1,4 @@
-"""/admin/plans/plan/{id}/tuning/: what other thresholds would have meant, beside the plan."""
+"""/admin/plans/plan/{id}/tuning/: what other thresholds would have meant for the plan."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,7 +20,7 @@ DEFAULT_PERIOD_DAYS: Final = 30
 
 @require_safe
 def tuning_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """For staff who may see plans; `?days=` one of the periods."""
+    """Show the tuning report to staff who may see plans; `?days=` is one of PERIOD_DAYS."""
     row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied

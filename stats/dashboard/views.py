@@ -23,13 +23,13 @@ from stats.models.requests import RequestEvent
 from stats.quality import tier_switch
 from stats.reports.requests import LIST_PARAMETERS, list_requests
 
-# /dashboard/: what was saved, under the filters of its URL. Staff only, a tenant's people their own
+# /dashboard/: savings under the filters of its URL. Staff only; a tenant's users see their own
 # numbers only.
 
 
 @require_dashboard_access
 def dashboard_page(request: HttpRequest) -> HttpResponseBase:
-    """The page; 400 with what is accepted, or 404, for what cannot be asked."""
+    """Show the dashboard; 400 or 404 for an invalid filter."""
     tenant = get_user_tenant(request.user)
     try:
         params, asked = parse_page_filter(request, tenant)
@@ -43,8 +43,7 @@ def dashboard_page(request: HttpRequest) -> HttpResponseBase:
 @permission_required("plans.change_plan", raise_exception=True)
 @require_POST
 def turn_semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The dashboard's button: turn a plan's semantic tier on again,
-    for one tenant where the form names it. It stands in the plan's history in the admin."""
+    """Turn a plan's semantic tier on again, for one tenant if the form names it."""
     row = list_user_plans(request.user).filter(pk=plan).first()
     if row is None:
         raise Http404
@@ -61,6 +60,7 @@ def turn_semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
         row.pk, by=user.get_username(), tenant=tenant.pk if tenant else None
     ):
         of = f" for {tenant}" if tenant and row.tenant_id is None else ""
+        # This shows in the plan's history in the admin.
         LogEntry.objects.log_actions(
             user.pk, [row], CHANGE, f"Turned the semantic tier on again{of}.", single_object=True
         )
@@ -73,8 +73,7 @@ def turn_semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
 
 @require_dashboard_access
 def request_list(request: HttpRequest) -> HttpResponseBase:
-    """A page of requests under the filters of the URL;
-    400 with what is accepted, or 404, for what cannot be asked."""
+    """Show a page of requests under the filters of the URL; 400 or 404 for an invalid filter."""
     tenant = get_user_tenant(request.user)
     try:
         params, asked = parse_page_filter(request, tenant, also=LIST_PARAMETERS)
@@ -93,7 +92,7 @@ def request_list(request: HttpRequest) -> HttpResponseBase:
 
 @require_dashboard_access
 def request_page(request: HttpRequest, event: uuid.UUID) -> HttpResponseBase:
-    """Another tenant's does not exist."""
+    """Show one request; 404 for another tenant's."""
     tenant = get_user_tenant(request.user)
     row = RequestEvent.objects.filter(event_id=event).first()
     if row is None or (tenant is not None and row.tenant_id != tenant.pk):

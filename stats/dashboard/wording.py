@@ -1,7 +1,4 @@
-"""A period, and a difference between two of them, in words.
-
-Pure but for the clock of nobody: times are given.
-"""
+"""Periods, and changes between two of them, in words. Pure: times are passed in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,14 +28,13 @@ PERIOD_PHRASES: Final = {
 
 
 def describe_period(params: Mapping[str, str], asked: ReportFilter) -> str:
-    """Such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`,
-    to stand at the end of a sentence."""
+    """Describe the period, such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`."""
     named = PERIOD_PHRASES.get(params.get("range", ""))
     return named or f"from {format_moment(asked.start)} to {format_moment(asked.end, last=True)}"
 
 
 def format_moment(at: datetime, *, last: bool = False) -> str:
-    """A day where a day begins, else the minute, in UTC. `last`: the day that ends there."""
+    """Format a midnight as its day, or with `last` as the day it ends; else the minute, in UTC."""
     if at.hour == at.minute == 0:
         day = at - timedelta(days=1) if last else at
         return f"{day.day} {day:%b %Y}"
@@ -46,7 +42,7 @@ def format_moment(at: datetime, *, last: bool = False) -> str:
 
 
 def format_point_time(at: datetime, granularity: str) -> str:
-    """Of a point in a table."""
+    """Format the time of a row in a table."""
     if granularity == DAY:
         return f"{at.day} {at:%b %Y}"
     return f"{at.day} {at:%b, %H}:00" if granularity == HOUR else f"{at.day} {at:%b, %H:%M}"
@@ -54,9 +50,9 @@ def format_point_time(at: datetime, granularity: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FigureChange:
-    """Of one figure since the period before: `share` of what it was, None when that was nothing.
+    """The change of a figure since the previous period.
 
-    `gone_up` None: it stayed.
+    `share`: of the earlier figure, None if that was zero; `is_increase` None: unchanged.
     """
 
     difference: Decimal
@@ -71,7 +67,7 @@ class FigureChange:
 def compute_change(
     now: Decimal | float | None, before: Decimal | float | None
 ) -> FigureChange | None:
-    """None when one of the two is not known."""
+    """Compute the change between two figures; None if either is unknown."""
     if now is None or before is None:
         return None
     by = Decimal(now) - Decimal(before)

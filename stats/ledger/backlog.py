@@ -13,14 +13,17 @@ from stats.models.requests import SpoolCursor, UpstreamAttempt
 from stats.models.rollups import PLAN_CUT, Rollup, Unfolded
 from stats.time_grains import DAY
 
-# What is on its way into the ledger, or never arrives: spooled lines, requests to fold in, calls in
+# What is on its way into the ledger, or never arrives: spooled lines, requests to roll up, calls in
 # flight or of unknown outcome.
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogDetails:
-    """`unknown`: calls whose worker was killed before they settled;
-    `given_up`: how many settled without an answer."""
+    """What the ledger does not contain yet.
+
+    `abandoned_calls`: how many ended without an answer; `unknown_calls`: those whose worker was
+    killed before they were settled.
+    """
 
     spooled_bytes: int
     pending_requests: int
@@ -30,7 +33,7 @@ class BacklogDetails:
 
 
 def inspect_backlog(spool: Path) -> BacklogDetails:
-    """As of now; the files are those of this machine."""
+    """Inspect the backlog as of now; the spool files are those of this machine."""
     unknown = tuple(find_unknown_outcomes().order_by("event_id"))
     return BacklogDetails(
         spooled_bytes=_count_spooled_bytes(spool),
@@ -49,21 +52,24 @@ def _count_spooled_bytes(spool: Path) -> int:
     return sum(max(0, size - read.get(name, 0)) for name, size in sizes.items())
 
 
-# What the ledger's tables say about how far behind it is. Two small queries, asked every some
-# seconds beside the requests.
+# How far behind the ledger's tables are. Two small queries, run every few seconds beside the
+# requests.
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerBacklog:
-    """`fold_lag`: seconds since the oldest request without a roll-up began, 0 when all have theirs;
-    `unknown`: calls never settled."""
+    """How far the ledger's tables are behind.
+
+    `rollup_lag_seconds`: age of the oldest request without a rollup, 0 if there is none;
+    `unknown_calls`: calls never settled.
+    """
 
     rollup_lag_seconds: float
     unknown_calls: int
 
 
 def measure_backlog() -> LedgerBacklog:
-    """Raises what the database raises."""
+    """Measure the backlog. Raises what the database raises."""
     note = Unfolded.objects.order_by("pk").first()
     lag = (
         time.time() - min(map(_id_to_seconds, note.events))
@@ -74,22 +80,22 @@ def measure_backlog() -> LedgerBacklog:
 
 
 def _id_to_seconds(event_id: UUID) -> float:
-    """When a request began: the first 48 bits of its id are milliseconds
-    (UUIDv7, RFC 9562 section 5.7)."""
+    """Return when a request began, in epoch seconds."""
+    # The first 48 bits of its id are milliseconds (UUIDv7, RFC 9562 section 5.7).
     return (event_id.int >> 80) / 1000
 
 
-MAX_HEARTBEAT_AGE = timedelta(seconds=60)  # a living worker touches its cursor every 15 seconds
+MAX_HEARTBEAT_AGE = timedelta(seconds=60)  # a live worker touches its cursor every 15 seconds
 
 
 def find_unknown_outcomes() -> QuerySet[UpstreamAttempt]:
-    """Upstream calls whose worker was killed before they settled:
-    the provider may have billed them."""
+    """Query upstream calls whose worker was killed before they were settled."""
+    # The provider may have billed them.
     return UpstreamAttempt.objects.exclude(_build_in_flight_condition())
 
 
 def _build_in_flight_condition() -> Q:
-    """An attempt is in flight while its worker lives."""
+    """Build the condition for attempts in flight, which are those of live workers."""
     alive = SpoolCursor.objects.filter(
         worker=OuterRef("worker"), seen_at__gte=datetime.now(UTC) - MAX_HEARTBEAT_AGE
     )

@@ -1,10 +1,4 @@
-"""The SQL by which rows of stored answers are written and noted as used.
-
-Both run in the flusher's transaction.
-
-The lock is held by whoever writes rows, shared, and by whoever writes an erasure, alone: so a row
-that is not there yet when an erasure begins sees the erasure.
-"""
+"""SQL that writes cache entries and counts their hits, in the flusher's transaction."""
 
 from typing import Final
 
@@ -12,8 +6,10 @@ from django.db.models import CharField
 
 from stats.models.cache_entries import CacheEntry, Erasure
 
-ERASURE_LOCK: Final = 0x746B6570  # any number of our own
-# Of `used_at`: it is indexed, and an index entry for each hit would be dear.
+# Held shared by writers of rows, exclusively by writers of an erasure: so a row that does not exist
+# yet when an erasure begins sees the erasure.
+ERASURE_LOCK: Final = 0x746B6570  # an arbitrary number
+# Of `used_at`: it is indexed, and an index entry for each hit would be expensive.
 USED_AT_STEP: Final = "10 seconds"
 ENTRIES_TABLE, ERASURES_TABLE = CacheEntry._meta.db_table, Erasure._meta.db_table
 
@@ -51,8 +47,8 @@ _WRITTEN_COLUMNS = (
     "doomed_at",
     "removed",
 )
-# Where a copy may stand that the new one does not replace, in a backend that the plan had before,
-# is not forgotten.
+# The name of a backend that the plan used before is kept: a copy there is not replaced by the new
+# one.
 _MERGE_BACKENDS_SQL = f"""backend = CASE WHEN string_to_array({ENTRIES_TABLE}.backend, ' ') @> string_to_array(excluded.backend, ' ') THEN {ENTRIES_TABLE}.backend
     ELSE ltrim({ENTRIES_TABLE}.backend || ' ' || excluded.backend) END"""
 _REPLACE_SQL = ", ".join(
@@ -69,8 +65,8 @@ _IS_ERASED_SQL = f"""EXISTS (SELECT FROM {ERASURES_TABLE} r WHERE r.at >= to_tim
     AND r.namespace IN ('', x.namespace) AND r.end_user IN ('', x.end_user))"""
 
 SHARED_LOCK_SQL = f"SELECT pg_advisory_xact_lock_shared({ERASURE_LOCK})".encode()
-# An answer that was kept anew begins anew; in the order of ids, so that two workers never wait for
-# each other.
+# An entry that is stored again starts again; in the order of ids, so that two workers never wait
+# for each other.
 INSERT_ENTRIES_SQL = f"""
 INSERT INTO {ENTRIES_TABLE} ({_COLUMNS_SQL}, used_at, hits, doomed_at, removed)
 SELECT DISTINCT ON (x.entry_id) {_VALUES_SQL}, to_timestamp(x.created_at), 0, CASE WHEN {_IS_ERASED_SQL} THEN now() END, false
@@ -79,8 +75,8 @@ WHERE to_timestamp(x.expires_at) > now() ORDER BY x.entry_id, x.created_at DESC
 ON CONFLICT (entry_id) DO UPDATE SET {_REPLACE_SQL} WHERE excluded.created_at >= {ENTRIES_TABLE}.created_at
 """.encode()
 
-# Behind `new`, the events just inserted. A row that somebody else holds is passed over: the ledger
-# waits for nothing of this.
+# Follows `new`, the events just inserted. A row locked by another transaction is skipped: the
+# ledger waits for nothing here.
 COUNT_HITS_SQL = f"""
 used AS (SELECT entry_id, count(*) AS hits, max(at) AS at FROM new
     WHERE entry_id <> '' AND (tier IN ('exact', 'semantic', 'sample') OR would <> '') GROUP BY entry_id),

@@ -1,5 +1,4 @@
-"""Deleting from the caches: which entries, by what they are and whose. The workers empty the stores
-themselves (`proxy.runtime.cache_sweeper`)."""
+"""Delete entries from the caches. Workers empty the stores (`proxy.runtime.cache_sweeper`)."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ POLL_INTERVAL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """What all must agree in; None and "" are any.
+    """The fields that entries must match; None and "" match any.
 
     `end_user` is a digest. An `entry_id` may also be that of a compressed request.
     """
@@ -32,7 +31,7 @@ class EntryFilter:
 
 
 def find_entries(wanted: EntryFilter) -> QuerySet[CacheEntry]:
-    """The entries that agree, less those expired or deleted already."""
+    """Query the matching entries, without those expired or deleted already."""
     given = {
         name: value
         for name, value in asdict(wanted).items()
@@ -47,35 +46,35 @@ def find_entries(wanted: EntryFilter) -> QuerySet[CacheEntry]:
 
 
 def find_servable_entries() -> QuerySet[CacheEntry]:
-    """Every entry that may be served."""
+    """Query the entries that may be served."""
     return CacheEntry.objects.filter(doomed_at=None, expires_at__gt=timezone.now())
 
 
 def erase_entries(wanted: EntryFilter, *, by: str) -> tuple[int, datetime]:
-    """Have everything go that was kept until now and agrees:
-    the number known of, and the mark for `pending`.
+    """Delete everything stored until now that matches.
 
-    What a worker has stored but not written down yet is doomed as its row comes in, so it is not
-    counted.
+    Returns the number of known entries, and their mark for `wait_until_removed`.
     """
     with transaction.atomic(), connection.cursor() as cursor:
+        # See `stats.ledger.cache_entries.ERASURE_LOCK`.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ERASURE_LOCK])
         erasure = Erasure.objects.create(at=timezone.now(), by=by[:200], **asdict(wanted))
     fingerprints.erase_fingerprints(erasure)
+    # What a worker has stored but not recorded yet is marked when its row is inserted, so it is not
+    # counted.
     erasure.entries = mark_deleted(find_entries(wanted), at=erasure.at)
     erasure.save(update_fields=["entries"])
     return erasure.entries, erasure.at
 
 
 def mark_deleted(found: QuerySet[CacheEntry], *, at: datetime) -> int:
-    """Have these entries go; how many. The workers look for them every quarter of a second."""
+    """Mark the entries as deleted; return their number. Workers check every quarter of a second."""
     fingerprints.erase_fingerprints_of_entries(found)
     return found.update(doomed_at=at, removed=False)
 
 
 def wait_until_removed(at: datetime, *, seconds: float) -> int:
-    """How many of the entries with that mark still stand in a store;
-    waits up to `seconds` for there to be none."""
+    """Wait up to `seconds` for the removal of entries with that mark; return how many are left."""
     until = time.monotonic() + seconds
     while (
         left := CacheEntry.objects.filter(doomed_at=at, removed=False).count()

@@ -1,5 +1,4 @@
-"""Imprints in the database, and the SQL that writes them:
-in the flusher's transaction, beside the requests they are of."""
+"""SQL that writes fingerprints, in the flusher's transaction, and their deletion."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -13,8 +12,7 @@ from stats.models.fingerprints import StoredImprint
 FINGERPRINTS_TABLE, ERASURES_TABLE, ENTRIES_TABLE = (
     model._meta.db_table for model in (StoredImprint, Erasure, CacheEntry)
 )
-# An erasure names entries more closely than an imprint can be told apart: one too many goes rather
-# than one too few.
+# An erasure is more specific than a fingerprint: rather delete one too many than one too few.
 _IS_ERASED_SQL: Final = f"""EXISTS (SELECT FROM {ERASURES_TABLE} r WHERE r.at >= to_timestamp(x.at)
     AND coalesce(r.tenant_id, x.tenant_id) = x.tenant_id AND coalesce(r.plan_id, x.plan_id) = x.plan_id
     AND r.end_user IN ('', x.end_user) AND (r.entry_id = '' OR left(r.entry_id, 32) = replace(x.asked::text, '-', '')))"""
@@ -28,7 +26,7 @@ WHERE NOT {_IS_ERASED_SQL} ON CONFLICT (event_id) DO NOTHING""".encode()
 
 
 def erase_fingerprints(erasure: Erasure) -> None:
-    """Have the imprints go that an erasure is about."""
+    """Delete the fingerprints that an erasure covers."""
     wanted: dict[str, Any] = {
         "tenant_id": erasure.tenant_id,
         "plan_id": erasure.plan_id,
@@ -47,7 +45,7 @@ def erase_fingerprints(erasure: Erasure) -> None:
 
 
 def erase_fingerprints_of_entries(found: QuerySet[CacheEntry]) -> None:
-    """Have the imprints go of requests that these entries answer."""
+    """Delete the fingerprints of requests that these entries answer."""
     query, values = found.values("entry_id").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(

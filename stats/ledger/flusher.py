@@ -1,10 +1,8 @@
-"""Moves the spool into PostgreSQL, whole lines only, each exactly once.
+"""Moves the spool into PostgreSQL: whole lines only, each exactly once.
 
 A batch and the new offset of its file are one transaction, so a crash repeats nothing and skips
-nothing. While PostgreSQL is away the lines stay on disk. Files of killed workers are adopted. A row
-that PostgreSQL refuses is found by halving the batch and put aside as a DeadLetter. Lines that the
-disk refused come straight from memory, and a file on a full disk is emptied once all of it is
-stored.
+nothing. While PostgreSQL is down the lines stay on disk. Files of killed workers are adopted. A row
+that PostgreSQL rejects is found by halving the batch and stored as a DeadLetter.
 """
 
 import asyncio
@@ -34,12 +32,12 @@ HEARTBEAT_SECONDS = 15.0
 ADOPT_INTERVAL_SECONDS = 5.0
 ROLL_UP_INTERVAL_SECONDS = 1.0
 MAX_RETRY_DELAY_SECONDS = 2.0
-# For lines that only this process has: within what the supervisor gives a worker to end.
+# For lines that only this process has; less than the supervisor gives a worker to end.
 LAST_FLUSH_TIMEOUT_SECONDS = 8.0
 
 
 class Flusher:
-    """One per worker.
+    """Flushes the spool of one worker.
 
     `interval` between flushes and `deadline` of each transaction in seconds; `info` defaults to
     Django's database.
@@ -71,12 +69,12 @@ class Flusher:
 
     @property
     def spool_folder(self) -> Path:
-        """Where lines wait on disk."""
+        """The folder in which lines wait on disk."""
         return self._spool.folder
 
     @property
     def pending_bytes(self) -> int:
-        """Spooled by this worker, or waiting in its memory, and not yet committed."""
+        """Bytes spooled by this worker, or waiting in its memory, that are not committed yet."""
         files = (*self._spool.retired_files, self._spool.current_file)
         return self._spool.overflow.size_bytes + sum(
             file.read_size() - self._offsets.get(file.name, 0) for file in files
@@ -84,13 +82,13 @@ class Flusher:
 
     @property
     def lag_seconds(self) -> float:
-        """Seconds since everything spooled was seen committed; 0 while nothing waits."""
+        """Seconds since everything spooled was committed; 0 while nothing waits."""
         return time.monotonic() - self._last_empty_at if self.pending_bytes else 0.0
 
     async def turn(self) -> None:
-        """Flush, and adopt and fold when it is time.
+        """Flush; adopt files and roll up when it is time.
 
-        Raises whatever it is: the lines are safe on disk, and the next turn tries again.
+        Raises any error: the lines are safe on disk, and the next turn tries again.
         """
         try:
             await _shield_work(self.flush())
@@ -111,23 +109,25 @@ class Flusher:
             metrics.SPOOL_LAG.set(self.lag_seconds)
 
     async def flush(self) -> int:
-        """Move all that was spooled before the call; the number of lines moved.
+        """Move all that was spooled before the call; return the number of lines.
 
-        Raises psycopg.Error, OSError or TimeoutError when the database does not take them: they
+        Raises psycopg.Error, OSError or TimeoutError if the database does not accept them: they
         stay in the spool.
         """
         async with self._flush_lock:
             self._spool.retry_overflow()
             if self._spool.current_file.read_size() >= ROTATE_BYTES:
-                with suppress(OSError):  # a full disk takes no new file: the present one goes on
+                with suppress(OSError):  # a full disk takes no new file: go on in this one
                     self._spool.rotate_file()
                     self._touched_at = -HEARTBEAT_SECONDS
+            # Lines that the disk refused come straight from memory.
             moved = await self._store_overflow()
             moved += await self._drain_file(self._spool.current_file, whole=False)
             if self._spool.is_disk_tight:
+                # A file on a full disk is emptied once all of it is stored.
                 await self._empty_current()
             if time.monotonic() - self._touched_at >= HEARTBEAT_SECONDS:
-                # Before an older file's cursor goes: a living worker always has one.
+                # Before an older file's cursor is deleted: a live worker always has one.
                 await self._touch_cursor()
             for file in list(self._spool.retired_files):
                 moved += await self._drain_file(file, whole=True)
@@ -140,7 +140,7 @@ class Flusher:
             return moved
 
     async def adopt_files(self) -> int:
-        """Move the lines of killed workers; the number of lines moved. Raises as `flush`."""
+        """Move the lines of killed workers; return their number. Raises as `flush`."""
         async with self._flush_lock:
             moved = 0
             for path in sorted(self._spool.folder.glob(f"*{SPOOL_SUFFIX}")):
@@ -157,10 +157,7 @@ class Flusher:
             return moved
 
     async def roll_up(self) -> int:
-        """Add what is recorded to its roll-ups, a turn of it; the number of batches.
-
-        Raises as `flush`.
-        """
+        """Add recorded requests to the rollups; return the number of batches. Raises as `flush`."""
         async with self._flush_lock:
             conn = await self._get_connection()
             with database.enforce_deadline(conn, self._timeout_seconds):
@@ -170,9 +167,9 @@ class Flusher:
             return folded
 
     async def close(self) -> None:
-        """Flush once more and give the files up, after the last turn:
-        what could not be flushed is adopted by the next worker."""
+        """Flush once more and release the files, after the last turn."""
         self._timeout_seconds = min(self._timeout_seconds, MAX_RETRY_DELAY_SECONDS)
+        # What cannot be flushed is adopted by the next worker.
         ends = time.monotonic() + LAST_FLUSH_TIMEOUT_SECONDS
         while not await self._flush_last() and self._spool.overflow and time.monotonic() < ends:  # noqa: ASYNC110 - nothing would tell
             await asyncio.sleep(self.interval_seconds)
@@ -189,7 +186,7 @@ class Flusher:
         self._spool.close()
 
     async def _flush_last(self) -> bool:
-        """Whether everything could be moved."""
+        """Flush and roll up; return whether everything was moved."""
         try:
             await self.flush()
             await self.roll_up()
@@ -207,8 +204,7 @@ class Flusher:
         return True
 
     async def _store_overflow(self) -> int:
-        """Move what waits in memory straight into the database,
-        and put aside how much had to be dropped."""
+        """Move the lines in memory into the database, and store the count of dropped ones."""
         moved = 0
         while lines := self._spool.overflow.take_lines(CHUNK_BYTES):
             try:
@@ -239,30 +235,28 @@ class Flusher:
         return moved
 
     async def _empty_current(self) -> None:
-        """Empty the current file if all of it is stored.
-
-        Its cursor goes first: a crash in between has the lines read once more, which changes
-        nothing, where the other way round lines written meanwhile would be skipped.
-        """
+        """Empty the current file if all of it is stored."""
         conn, file = await self._get_connection(), self._spool.current_file
         end = self._offsets[file.name]
         if not end or file.read_size() != end:
             return
         with database.enforce_deadline(conn, self._timeout_seconds):
+            # The cursor is reset first: after a crash in between the lines are read once more,
+            # which changes nothing; the other way round, lines written meanwhile would be skipped.
             await inserts.move_cursor(conn, file=file.name, worker=file.worker_id, offset=0)
         if file.read_size() == end:  # nothing was written meanwhile
             self._spool.empty_current_file()
             self._offsets[file.name] = 0
 
     async def _drain_file(self, file: SpoolFile, *, whole: bool) -> int:
-        """Read the file up to its present end.
+        """Store the file up to its present end; return the number of lines.
 
-        `whole`: nobody writes it any more, so a last line without an end is torn.
+        `whole`: no one writes it any more, so a last line without an end is torn.
         """
         conn = await self._get_connection()
         if (
             file.name not in self._confirmed_files
-        ):  # a commit whose answer was lost may have moved it
+        ):  # a commit whose reply was lost may have moved it
             with database.enforce_deadline(conn, self._timeout_seconds):
                 self._offsets[file.name] = await inserts.read_offset(conn, file.name)
             self._confirmed_files.add(file.name)
@@ -287,7 +281,7 @@ class Flusher:
         lines: list[bytes],
         behind: tuple[SpoolFile, int] | None = None,
     ) -> int:
-        """One transaction: the lines, and the offset behind them where they come from a file."""
+        """Store the lines and, if they come from a file, its new offset, in one transaction."""
         good: list[inserts.SpoolRow] = []
         async with conn.transaction():
             await conn.execute(
@@ -306,10 +300,10 @@ class Flusher:
         return len(good)
 
     async def _remove_drained(self, file: SpoolFile) -> None:
-        """Remove an emptied file, then its cursor: a crash between the two leaves a cursor
-        that goes stale, never a file read twice."""
+        """Remove a drained file, then its cursor."""
         conn = await self._get_connection()
         if file in (*self._spool.retired_files, self._spool.current_file):
+            # A crash between the two leaves a cursor that goes stale, never a file read twice.
             self._spool.remove_file(file)
         else:
             file.delete_file()
@@ -319,7 +313,7 @@ class Flusher:
         self._confirmed_files.discard(file.name)
 
     async def _touch_cursor(self) -> None:
-        """Say that this worker lives: its open attempts are in flight."""
+        """Mark this worker as live: its open attempts are in flight."""
         conn, file = await self._get_connection(), self._spool.current_file
         with database.enforce_deadline(conn, self._timeout_seconds):
             await inserts.move_cursor(
@@ -334,8 +328,7 @@ class Flusher:
         return self._conn
 
     async def _reset_after_failure(self) -> None:
-        """After a failure: start from a new connection,
-        and have the disk keep what PostgreSQL did not take."""
+        """Drop the connection, and sync to disk what PostgreSQL did not take."""
         await self._drop_connection()
         with suppress(OSError):
             await asyncio.to_thread(self._spool.sync_to_disk)
@@ -343,26 +336,24 @@ class Flusher:
     async def _drop_connection(self) -> None:
         conn, self._conn = self._conn, None
         if conn is not None:
-            conn.pgconn.finish()  # at once: a farewell to a frozen server could block
+            conn.pgconn.finish()  # at once: an orderly end could block on a frozen server
         self._confirmed_files.clear()
 
 
 async def _shield_work(turn: Coroutine[None, None, int]) -> int:
-    """Let its work end when the turn is cancelled meanwhile:
-    psycopg answers a cancelled wait by waiting for the server, for seconds."""
+    """Let the work finish if the turn is cancelled."""
+    # psycopg answers a cancelled wait by waiting for the server, for seconds.
     return await asyncio.shield(asyncio.create_task(turn))
 
 
 def _take_whole_lines(chunk: bytes, *, torn_too: bool) -> bytes:
-    """The part of the chunk that is whole lines;
-    all of it when it cannot become a line any more."""
+    """Return the part of the chunk that is whole lines, or all of it if it cannot become a line."""
     end = chunk.rfind(b"\n") + 1
     return chunk[:end] if end or not (torn_too or len(chunk) == CHUNK_BYTES) else chunk
 
 
 async def _insert_or_halve(conn: Connection, worker: str, batch: list[inserts.SpoolRow]) -> None:
-    """Insert the batch; when PostgreSQL refuses it, halve it until the row at fault is alone,
-    and bury that."""
+    """Insert the batch; if PostgreSQL rejects it, halve it until the bad row is a dead letter."""
     try:
         async with conn.transaction():
             await inserts.insert_rows(conn, worker, batch)
@@ -386,5 +377,6 @@ def _format_counts(kinds: Counter[str]) -> str:
 
 
 def _format_error(error: Exception) -> str:
-    """The error's class and first line: PostgreSQL's further lines quote the row."""
+    """Format the error's class and first line."""
+    # PostgreSQL's further lines quote the row.
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"

@@ -1,9 +1,7 @@
-"""Lines of the spool into tables: one statement per kind and batch,
-its columns read off the models.
+"""Insert lines of the spool: one statement per kind and batch, with columns from the models.
 
-PostgreSQL takes the lines as they are, joined to one JSON array (`jsonb_to_recordset`): Python
-never parses them, which would cost it several microseconds a row on the event loop, where building
-model instances costs 60.
+PostgreSQL gets the lines unparsed, joined to one JSON array (`jsonb_to_recordset`): parsing them
+would cost Python several microseconds a row on the event loop, and building model instances 60.
 """
 
 import json
@@ -29,9 +27,9 @@ _LINE_PREFIXES: tuple[tuple[LineKind, bytes], ...] = (
 
 
 def parse_line(line: bytes) -> SpoolRow:
-    """The kind of a line and the JSON object in it, unread.
+    """Return the kind of a line and its JSON object, unparsed.
 
-    Raises ValueError when it is no line of ours, or not a whole one.
+    Raises ValueError if it is not a whole line of ours.
     """
     for kind, start in _LINE_PREFIXES:
         if line.startswith(start) and line.endswith(b"}}"):
@@ -40,17 +38,16 @@ def parse_line(line: bytes) -> SpoolRow:
 
 
 def format_line(row: SpoolRow) -> bytes:
-    """The line that the row came from."""
+    """Format the row as the line it came from."""
     kind, body = row
     return b'{"%b":%b}' % (kind.encode(), body)
 
 
 async def insert_rows(conn: Connection, worker: str, rows: list[SpoolRow]) -> int:
-    """Insert a batch, within the caller's transaction.
+    """Insert a batch within the caller's transaction; return the number of new events.
 
-    Returns the number of new events: one that is there already is left alone.
-
-    Raises psycopg.DataError or psycopg.IntegrityError when PostgreSQL refuses a row.
+    An event that exists already is left alone. Raises psycopg.DataError or psycopg.IntegrityError
+    if PostgreSQL rejects a row.
     """
     events = [body for kind, body in rows if kind == "event"]
     attempts = [body for kind, body in rows if kind == "attempt"]
@@ -74,10 +71,10 @@ async def insert_rows(conn: Connection, worker: str, rows: list[SpoolRow]) -> in
 
 
 async def roll_up(conn: Connection) -> int:
-    """Add recorded requests to their roll-ups, in a transaction of its own.
+    """Add recorded requests to the rollups, in a transaction of its own.
 
-    The number of batches: `rolling.BATCHES` when there may be more, 0 too while another worker is
-    at it.
+    Returns the number of batches: MAX_BATCHES if there may be more; 0 also while another worker
+    does it.
     """
     found = await (await conn.execute(ROLL_UP_SQL.encode())).fetchone()
     return found[0] if found else 0
@@ -88,12 +85,12 @@ def _join_json_array(bodies: list[bytes]) -> bytes:
 
 
 async def store_dead_letter(conn: Connection, line: bytes, reason: str) -> None:
-    """Keep a line that cannot be inserted, for a person to look at."""
+    """Store a line that cannot be inserted, for a person to look at."""
     await conn.execute(INSERT_DEAD_LETTER_SQL, (line, reason[:500].replace("\0", "")))
 
 
 async def read_offset(conn: Connection, file: str) -> int:
-    """How far that file has been read."""
+    """Return how far the file has been read."""
     row = await (await conn.execute(READ_CURSOR_SQL, (file,))).fetchone()
     return row[0] if row else 0
 
@@ -107,10 +104,8 @@ async def drop_cursor(conn: Connection, file: str) -> None:
 
 
 def _json_type(field: "Field[Any, Any]") -> str:
-    """The type of a field in the JSON.
-
-    Text is cut to its column and times are epoch seconds, so those differ from the column's.
-    """
+    """Return the SQL type of a field in the JSON."""
+    # Text is cut to its column and times are epoch seconds, so these differ from the column's type.
     if isinstance(field, CharField):
         return "text"
     return (
@@ -119,15 +114,15 @@ def _json_type(field: "Field[Any, Any]") -> str:
 
 
 def _build_value_sql(field: "Field[Any, Any]") -> str:
-    """A missing or null field takes the model's default:
-    lines of an older version can still be read."""
+    """Build the SQL for a field's value; a missing or null one becomes the model's default."""
     column = f'x."{field.column}"'
-    if field.column == "worker":  # not in the line: who wrote it is known from the file
+    if field.column == "worker":  # not in the line: the file tells which worker wrote it
         return "%s::text"
     if isinstance(field, CharField):
         return f"left(coalesce({column}, ''), {field.max_length})"
     if isinstance(field, DateTimeField):
         return f"to_timestamp({column})"
+    # So lines of an older version can still be read.
     if field.has_default():
         default = field.get_default()
         return (
@@ -152,7 +147,7 @@ def _build_insert_sql(model: type[Model], condition: str = "true") -> str:
 EVENTS_TABLE, ATTEMPTS_TABLE, CURSORS_TABLE, DEAD_LETTERS_TABLE = (
     model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter)
 )
-# An event settles its attempt; an attempt whose event is there already is not written any more.
+# An event settles its attempt; an attempt whose event exists already is not inserted.
 INSERT_EVENTS_SQL = (
     f"WITH new AS ({_build_insert_sql(RequestEvent)} RETURNING event_id, entry_id, at, tier, "
     "would), settled "

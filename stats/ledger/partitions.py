@@ -1,8 +1,8 @@
-"""The table of requests, cut into months by the time in their ids (`stats.request_ids`).
+"""Monthly partitions of the table of requests, by the time in their ids (`stats.request_ids`).
 
-What was recorded before the table was cut is its first part. A month without a part of its own
-falls into the part for the rest, so that an insert never fails; when the month gets one, its rows
-move there. A month that is no longer wanted goes in one piece.
+Requests from before the partitioning are the first partition. A month without a partition falls
+into the default one, so that an insert never fails; when the month gets its own, its rows move
+there. A month beyond the retention is dropped as a whole.
 """
 
 import re
@@ -18,13 +18,13 @@ from stats.models.requests import RequestEvent
 from stats.models.rollups import Unfolded
 from stats.request_ids import first_id
 
-MONTHS_AHEAD: Final = 3  # months that have a part before they begin
+MONTHS_AHEAD: Final = 3  # months that get a partition before they begin
 PARENT_TABLE: Final = RequestEvent._meta.db_table
 REST_TABLE: Final = f"{PARENT_TABLE}_rest"
 PARTITION_LOCK: Final = (
-    0x70617274  # any number of our own: one process at a time makes and drops parts
+    0x70617274  # an arbitrary number: one process at a time makes and drops partitions
 )
-LOCK_TIMEOUT: Final = "2s"  # for the table's lock: nobody's insert is held up longer by it
+LOCK_TIMEOUT: Final = "2s"  # for the table's lock: it delays inserts no longer than this
 _BOUNDS_PATTERN: Final = re.compile(r"FROM \((.+)\) TO \((.+)\)")
 _LIST_PARTITIONS_SQL: Final = """
 SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -35,7 +35,7 @@ SELECT EXISTS (SELECT FROM {Unfolded._meta.db_table} CROSS JOIN LATERAL unnest(e
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A table with the requests whose ids lie from `low` on and below `high`."""
+    """A table with the requests whose ids are >= `low_id` and < `high_id`."""
 
     name: str
     low_id: UUID
@@ -46,14 +46,14 @@ class Partition:
 
 
 def find_month_start(at: datetime, *, later: int = 0) -> datetime:
-    """The start (UTC) of the month that the time lies in, or of one so many months later."""
+    """Return the start (UTC) of the month of `at`, or of the month `later` months after it."""
     at = at.astimezone(UTC)
     years, number = divmod(at.month - 1 + later, 12)
     return datetime(at.year + years, number + 1, 1, tzinfo=UTC)
 
 
 def list_partitions() -> list[Partition]:
-    """All but that for the rest, by name; none where the table is not cut."""
+    """List all partitions but the default one, by name; none if the table is not partitioned."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_PARTITIONS_SQL, [PARENT_TABLE])
         rows = [(name, _BOUNDS_PATTERN.search(bounds)) for name, bounds in cursor.fetchall()]
@@ -65,8 +65,10 @@ def list_partitions() -> list[Partition]:
 
 
 def make_partitions(start: datetime, *, months: int = 1 + MONTHS_AHEAD) -> list[str]:
-    """Give each of so many months, from that of `start` on, a part of its own;
-    the names of new ones. Raises OperationalError when the table's lock is not to be had."""
+    """Create the missing partitions of `months` months from `start` on; return their names.
+
+    Raises OperationalError if the table cannot be locked in time.
+    """
     there, made = list_partitions(), list[str]()
     for later in range(months):
         begin = find_month_start(start, later=later)
@@ -78,15 +80,15 @@ def make_partitions(start: datetime, *, months: int = 1 + MONTHS_AHEAD) -> list[
 
 
 def drop_partition(part: Partition) -> bool:
-    """Drop the part with all its requests.
+    """Drop a partition with all its requests.
 
-    False, and nothing done, while one of them is in no roll-up yet, or another process is at it.
-    Raises OperationalError when the table's lock is not to be had.
+    Returns False, with nothing done, while one of them is in no rollup yet or another process works
+    on partitions. Raises OperationalError if the table cannot be locked in time.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if not _acquire_lock(cursor):
             return False
-        # Waits for whoever inserts, and keeps others out.
+        # Waits for running inserts, and blocks new ones.
         cursor.execute(f"ALTER TABLE {PARENT_TABLE} DETACH PARTITION {part.name}")
         cursor.execute(_HAS_PENDING_SQL, [part.low_id, part.high_id])
         if cursor.fetchone()[0]:
@@ -97,7 +99,7 @@ def drop_partition(part: Partition) -> bool:
 
 
 def _make_partition(begin: datetime) -> str:
-    """The name of the new part; "" when another process is at it."""
+    """Create the month's partition; return its name, or "" if another process is at it."""
     name, low, high = (
         f"{PARENT_TABLE}_{begin:y%Ym%m}",
         first_id(begin),
@@ -109,8 +111,8 @@ def _make_partition(begin: datetime) -> str:
         cursor.execute(
             f"CREATE TABLE {name} (LIKE {PARENT_TABLE} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
         )
-        # whoever inserts waits, or a row on its way into the rest would be refused once its month
-        # has a part
+        # inserts wait, or a row on its way into the default partition would be rejected once its
+        # month has its own
         cursor.execute(f"LOCK TABLE ONLY {PARENT_TABLE} IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(
             f"INSERT INTO {name} SELECT * FROM {REST_TABLE} WHERE event_id >= %s AND event_id < %s",

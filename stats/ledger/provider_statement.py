@@ -1,12 +1,9 @@
-"""The ledger against a provider's own: every call that it lists is a settled request
-or one of unknown outcome, and the money agrees.
+"""Compare the ledger with a provider's statement of calls.
 
-The provider's ledger is JSON: {"calls": [{"id", "model", "prompt_tokens", "completion_tokens",
-"cost_usd"}, ...]} with the x-request-id it was called with, and dollars as a string. A request
-whose usage the provider did not report (a client that left midway, a stream that broke) has
-estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider
-never saw among them. What a call cost that was given up before its answer is unknown here, as that
-of one whose worker was killed.
+Every call that the provider lists must be a settled request or one of unknown outcome, and the
+amounts must agree. The statement is JSON: {"calls": [{"id", "model", "prompt_tokens",
+"completion_tokens", "cost_usd"}, ...]} with the x-request-id that was sent, and dollars as a
+string.
 """
 
 import json
@@ -26,12 +23,12 @@ _READ_TIMEOUT_SECONDS: Final = 30
 
 
 class InvalidStatement(Exception):
-    """What was named is no provider's ledger. The message says why."""
+    """The source is not a provider's statement; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSum:
-    """Calls with their tokens and US dollars."""
+    """The sum of calls, their tokens and US dollars."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -54,7 +51,7 @@ class CallSum:
 
 
 def read_statement(source: str) -> dict[UUID, Mapping[str, Any]]:
-    """The calls of a ledger at a URL or in a file, by request id. Raises NoLedger."""
+    """Read a statement from a URL or file, by request id. Raises InvalidStatement."""
     try:
         if source.startswith(("http://", "https://")):
             with urlopen(source, timeout=_READ_TIMEOUT_SECONDS) as reply:  # noqa: S310 -- an operator named it  # nosec B310
@@ -69,8 +66,10 @@ def read_statement(source: str) -> dict[UUID, Mapping[str, Any]]:
 
 
 def compare_calls(calls: Mapping[UUID, Mapping[str, Any]]) -> list[ConsistencyCheck]:
-    """Within `reconciled.snapshot`, for ids up to the provider's newest:
-    what came later was not in its ledger yet."""
+    """Compare the calls with the ledger, for ids up to the provider's newest.
+
+    Within `open_snapshot`: later requests are not in the statement yet.
+    """
     newest = max(calls, default=UUID(int=0))
     fields = (
         "event_id",
@@ -91,6 +90,8 @@ def compare_calls(calls: Mapping[UUID, Mapping[str, Any]]) -> list[ConsistencyCh
     for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(
         chunk_size=10_000
     ):
+        # The cost of an abandoned call is unknown here, like that of a call whose worker was
+        # killed.
         if bill == "unknown":
             unknown.add(event_id)
             continue
@@ -102,6 +103,9 @@ def compare_calls(calls: Mapping[UUID, Mapping[str, Any]]) -> list[ConsistencyCh
             continue
         seen.add(event_id)
         his = _get_call_figures(call)
+        # Without usage from the provider (client disconnected, stream broke off) the figures are
+        # estimates, and are compared separately, to the cent, including calls assumed billed that
+        # the provider never saw.
         if estimated or (outcome != "ok" and not any(mine)):
             guessed, actual = guessed.add_call(*mine), actual.add_call(*his)
             continue

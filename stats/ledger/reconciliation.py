@@ -1,10 +1,8 @@
-"""Does the ledger agree with itself?
+"""Check that the ledger agrees with itself: the invariants I1 to I5 on live data.
 
-The invariants I1 to I5 on live data, in one snapshot, so that traffic may go on meanwhile.
-
-Roll-ups are compared with the requests that they were made of, for every minute, hour and day that
-still has both. A request that waits to be folded in is in neither. The requests are summed once, by
-minute where minutes are kept and by hour elsewhere; the rest is sums of those.
+In one snapshot, so that traffic may continue. Rollups are compared with the requests they were made
+of, for every minute, hour and day that still has both. A request that waits to be rolled up is in
+neither.
 """
 
 import json
@@ -24,7 +22,7 @@ from stats.models.rollups import FULL_CUT, PLAN_CUT, Pruned, Rollup, Unfolded
 from stats.request_ids import CLOCK_TOLERANCE
 from stats.time_grains import DAY, HOUR, MINUTE, floor_to_grain
 
-MAX_SHOWN_DIFFERENCES: Final = 5  # differences told one by one
+MAX_SHOWN_DIFFERENCES: Final = 5  # differences shown individually
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CUT_KEYS: Final = {
     PLAN_CUT: ("tenant_id", "plan_id", "kind", "tier"),
@@ -44,6 +42,8 @@ _GROUP_COLUMNS_SQL: Final = ", ".join(
     f"coalesce({name}, {_NULL_DEFAULTS[name]}) AS {name}" if name in _NULL_DEFAULTS else name
     for name in _CUT_KEYS[FULL_CUT]
 )
+# The requests are summed once, by minute if minutes are still stored, else by hour; all other sums
+# are made of these.
 _SUM_EVENTS_SQL: Final = f"""
 CREATE TEMPORARY TABLE summed ON COMMIT DROP AS
 SELECT date_trunc(CASE WHEN at >= %s THEN 'minute' ELSE 'hour' END, at, 'UTC') AS at, {_GROUP_COLUMNS_SQL},
@@ -61,9 +61,9 @@ SELECT count(*), count(DISTINCT event_id), count(*) FILTER (WHERE tier IN ('exac
 
 @dataclass(frozen=True, slots=True)
 class ConsistencyCheck:
-    """One thing that was looked at.
+    """The result of one check.
 
-    `said`: what was found, in a sentence; `differences`: some of them one by one.
+    `said`: what was found, as a sentence; `differences`: some of them individually.
     """
 
     name: str
@@ -74,7 +74,7 @@ class ConsistencyCheck:
 
 @contextmanager
 def open_snapshot() -> Iterator[None]:
-    """All reads of the block see the same moment, and may take as long as they need."""
+    """Give all reads of the block the same snapshot and no statement timeout."""
     outermost = not connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if outermost:
@@ -84,7 +84,7 @@ def open_snapshot() -> Iterator[None]:
 
 
 def run_checks() -> list[ConsistencyCheck]:
-    """All of them, within `snapshot`."""
+    """Run all checks, within `open_snapshot`."""
     with connection.cursor() as cursor:
         return [*_check_requests(cursor), *_check_rollups(cursor), _check_dead_letters()]
 
@@ -132,7 +132,7 @@ def _check_rollups(cursor: CursorWrapper) -> Iterator[ConsistencyCheck]:
 
 
 def _first_start_after(at: datetime, grain: str) -> datetime:
-    """The first minute, hour or day that begins no earlier."""
+    """Return the first start of a minute, hour or day that is not before `at`."""
     begin = floor_to_grain(at, grain)
     return (
         begin
@@ -143,8 +143,10 @@ def _first_start_after(at: datetime, grain: str) -> datetime:
 
 
 def _build_compare_sql(cut: str) -> str:
-    """How many sums there are, over how many requests, how many differ,
-    and the first few of those with both sides."""
+    """Build the query for the number of sums, of requests and of differing sums.
+
+    And the first few differing ones, with both sides.
+    """
     keys = ", ".join(("at", *_CUT_KEYS[cut]))
     sums, ours, theirs = (
         ", ".join(f"{mark}{name}" for name in SUM_EXPRESSIONS) for mark in ("", "m.", "r.")

@@ -1,4 +1,4 @@
-"""Rows older than the settings allow are deleted; coming months get their partitions."""
+"""Delete rows older than the settings allow; create the partitions of coming months."""
 
 import logging
 import threading
@@ -20,16 +20,16 @@ from stats.models.rollups import Pruned, Rollup, Tally, Unfolded
 from stats.request_ids import first_id
 from stats.time_grains import DAY, HOUR, MINUTE, floor_to_grain
 
-# What was recorded is forgotten in time: requests, roll-ups by minute and by hour; those by day
-# stay. Totals do not change by it.
+# Retention: requests and rollups by minute and by hour are deleted after a time; those by day stay.
+# Totals do not change by it.
 #
-# How far is written down first (`Pruned`), so that whoever compares or adds up knows what to rely
-# on. Whole months of requests go in one piece; the rest in small portions, which hold up nobody. A
-# request that is in no roll-up yet is never forgotten.
+# How far is recorded first (`Pruned`), so that comparisons and sums know what they can rely on.
+# Whole months of requests are dropped at once; the rest is deleted in small batches, which block no
+# one. A request that is in no rollup yet is never deleted.
 
 BATCH_ROWS: Final = 5_000
 EVENT_MARK: Final = "event"
-_TURN_MARK: Final = "turn"  # when a worker pruned last by itself
+_TURN_MARK: Final = "turn"  # when a worker last pruned by itself
 _DATED_MODELS: Final = (
     (UpstreamAttempt, "at"),
     (DeadLetter, "at"),
@@ -47,11 +47,10 @@ DELETE FROM {EVENTS_TABLE} WHERE event_id IN (SELECT event_id FROM {EVENTS_TABLE
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """For how many days; 0: for ever.
+    """Days to keep data; 0 is for ever.
 
-    With requests go dead letters, calls of unknown outcome and the like.
-
-    Imprints are the other way round: 0 keeps none of them, None keeps them for ever.
+    `event_days` also applies to dead letters, calls of unknown outcome and the like.
+    `fingerprint_days` is different: 0 keeps none, None keeps them for ever.
     """
 
     event_days: int = 0
@@ -61,33 +60,33 @@ class RetentionPolicy:
 
 
 def load_policy() -> RetentionPolicy:
-    """As the settings say."""
+    """Load the policy from the settings."""
     days = settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS
     return RetentionPolicy(*days, settings.IMPRINT_DAYS)
 
 
 def is_due(every: timedelta) -> bool:
-    """Whether no worker of any machine finished a turn within `every`, by the database's clock."""
+    """Whether no worker on any machine finished a turn within `every`, by the database's clock."""
     last = Pruned.objects.filter(what=_TURN_MARK)
     return not last.filter(before__gt=Now() - every, before__lte=Now()).exists()
 
 
 def note_finished_turn() -> None:
-    """Write down that what is old is gone as of now."""
+    """Record that old data was deleted as of now."""
     Pruned.objects.update_or_create(what=_TURN_MARK, defaults={"before": Now()})
 
 
 def prune_ledger(
     keep: RetentionPolicy, stopping: threading.Event | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Forget what is older, requests and roll-ups by whole days (UTC).
+    """Delete old data, requests and rollups by whole days (UTC).
 
-    Yields what, and how many rows of it or 1 for a month in one piece. `stopping` ends it between
-    two portions; the next one goes on from there. Raises OperationalError when the lock of a table
-    is not to be had.
+    Yields what was deleted, and the number of rows or 1 for a whole month. `stopping` ends it
+    between two batches; the next run continues there. Raises OperationalError if a table cannot be
+    locked in time.
     """
     stopping = stopping or threading.Event()
-    # First what needs no table's lock: a busy table of requests must not keep the rest from going.
+    # First what needs no table lock: a busy table of requests must not prevent the rest.
     if keep.fingerprint_days is not None:
         before = datetime.now(UTC) - timedelta(days=keep.fingerprint_days)
         imprints, refused = str(StoredImprint._meta.verbose_name), "refused imprint of a request"
@@ -111,7 +110,7 @@ def prune_ledger(
 def _prune_rollups(
     grain: str, before: datetime, stopping: threading.Event
 ) -> Iterator[tuple[str, int]]:
-    # Cuts: for the index.
+    # The cuts are named for the index.
     for model, cuts in ((Rollup, "cut IN ('plan', 'full') AND"), (Tally, "")):
         statement = _build_delete_sql(model, f"grain = '{grain}' AND {cuts} at < %s")
         yield (
@@ -135,8 +134,7 @@ def _prune_events(before: datetime, stopping: threading.Event) -> Iterator[tuple
 
 
 def _save_mark(what: str, days: int) -> datetime:
-    """Write down that nothing from before so many days ago can be relied on;
-    what is written stays, if it is more."""
+    """Record that data from before this many days ago is incomplete; never move the mark back."""
     before = floor_to_grain(datetime.now(UTC) - timedelta(days=days), DAY)
     row, made = Pruned.objects.get_or_create(what=what, defaults={"before": before})
     if not made and row.before < before:
@@ -153,8 +151,9 @@ def _build_delete_sql(model: Any, condition: str) -> str:
 
 
 def _delete_batches(statement: str, values: list[Any], stopping: threading.Event) -> int:
-    """Each a transaction of its own: one over millions of rows would hold up the flusher."""
+    """Delete in batches, each in a transaction of its own; return the number of rows."""
     deleted, found = 0, BATCH_ROWS
+    # One transaction over millions of rows would delay the flusher.
     while found == BATCH_ROWS and not stopping.is_set():
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
@@ -163,27 +162,24 @@ def _delete_batches(statement: str, values: list[Any], stopping: threading.Event
     return deleted
 
 
-# Upkeep of the ledger's tables: months to come get their partitions, what is old is forgotten.
+# Upkeep of the ledger's tables: coming months get their partitions, old data is deleted.
 #
-# Every worker looks now and then; one of them, of all machines, does it once an hour.
+# Every worker checks now and then; one of them, on all machines, does it once an hour.
 
 log = logging.getLogger(__name__)
 # Seconds after the start, so that it does not compete with the first requests.
 FIRST_TURN_DELAY_SECONDS: Final = 20.0
 MAX_TURN_INTERVAL_SECONDS: Final = (
-    300.0  # seconds between two looks; what failed is tried again at the next
+    300.0  # between two checks; what failed is tried again at the next
 )
-RETENTION_LOCK: Final = 0x75706B70  # any number of our own
+RETENTION_LOCK: Final = 0x75706B70  # an arbitrary number
 
 
 def turn(stopping: threading.Event) -> None:
-    """Do what is due.
-
-    Raises the first django.db.Error of a step, after the others had their go: a busy table of
-    requests must not keep old imprints from going.
-    """
+    """Do the upkeep if it is due. Raises the first django.db.Error of its steps."""
     if not is_due(timedelta(seconds=settings.UPKEEP_SECONDS)):
         return
+    # All steps run: a busy table of requests must not prevent deleting old fingerprints.
     failures = [
         error
         for step in (_make_partitions, _prune_by_policy)

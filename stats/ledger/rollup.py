@@ -1,4 +1,4 @@
-"""Requests are added to the roll-ups: counts and money, and what the holdout measures."""
+"""SQL that adds requests to the rollups: counts, costs, and what the holdout measures."""
 
 from typing import Final
 
@@ -9,17 +9,16 @@ from stats.models.requests import RequestEvent
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Tally, Unfolded
 from stats.time_grains import DAY, HOUR, MINUTE
 
-# What requests cost with their plan and without it, by day and replicate group: what the measured
-# saving is made of.
+# Costs of requests with and without their plan, by day and replicate group, from which the holdout
+# savings are computed.
 #
-# A chat is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so the sums
-# of the groups vary as independent ones do, however much the requests of a chat hang together. 64
-# small sums a day, plan, tenant and side say enough for an interval.
+# A conversation is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so
+# the sums of the groups vary independently, however strongly the requests of a conversation are
+# correlated. 64 small sums per day, plan, tenant and arm suffice for an interval.
 
 _HOLDOUT_TABLE: Final = Held._meta.db_table
 _HOLDOUT_KEY: Final = "at, tenant_id, plan_id, share, held, replicate"
-# Behind `told` of `stats.ledger.rollup`: the requests being folded, with what they were to their
-# plan.
+# Follows `told`: the requests being rolled up, with their kind.
 HOLDOUT_ROLLUP_SQL: Final = f"""
 held AS (INSERT INTO {_HOLDOUT_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, would, size)
     SELECT date_trunc('day', at, 'UTC'), coalesce(tenant_id, 0), plan_id, holdout, reason = '{HOLDOUT_REASON}', replicate,
@@ -32,15 +31,15 @@ held AS (INSERT INTO {_HOLDOUT_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, co
         cost = r.cost + excluded.cost, would = r.would + excluded.would, size = r.size + excluded.size)"""
 
 
-# Requests into their roll-ups. The statement that records requests notes them as unfolded; `FOLD`
-# takes such notes and adds their requests, in one statement too: each is in every roll-up once, or
-# its note is still there.
+# Requests are added to the rollups in two steps. The statement that records requests notes them as
+# pending; ROLL_UP_SQL takes such notes and adds their requests, in one statement too: each is in
+# every rollup once, or its note still exists.
 #
-# Adding to roll-ups with every batch would cost four times what recording costs; folding a second's
-# batches together costs little of that.
+# Updating rollups with every batch would cost four times what recording costs; rolling up a
+# second's batches together costs little of that.
 
-MAX_BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
-# Any number of our own: one worker folds at a time, so that none waits for another's rows.
+MAX_BATCHES: Final = 64  # rolled up at once: some 16,000 requests, which take half a second
+# An arbitrary number: one worker rolls up at a time, so that none waits for another's rows.
 _ROLLUP_LOCK: Final = 0x666F6C64
 ROLLUPS_TABLE, COUNT_ROLLUPS_TABLE, PENDING_TABLE, EVENTS_TABLE = (
     model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent)
@@ -99,8 +98,7 @@ _PLAN_CUT_KEY: Final = "grain, since, tenant_id, plan_id, kind, tier"
 
 
 def _build_grains_sql(*grains: str) -> str:
-    """Each row of `told` once for each grain, with the start of the minute,
-    hour or day it lies in."""
+    """Build the SQL that yields each row of `told` per grain, with the start of its interval."""
     values = ", ".join(f"('{grain}')" for grain in grains)
     return (
         f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT "
@@ -108,7 +106,7 @@ def _build_grains_sql(*grains: str) -> str:
     )
 
 
-# What a request was to its plan.
+# The kind of a request in relation to its plan.
 EVENT_KIND_SQL: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
     WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
     WHEN tier = 'sample' AND reason = '{JUDGE_REASON}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
@@ -121,7 +119,7 @@ told AS (SELECT {EVENT_KIND_SQL} FROM taken CROSS JOIN LATERAL unnest(taken.even
 
 
 def build_rollup_sql(*grains: str) -> str:
-    """Behind `told`: add them to the roll-ups of these grains."""
+    """Build the SQL that follows `told` and adds its requests to the rollups of these grains."""
     return f"""
 rolled AS (INSERT INTO {ROLLUPS_TABLE} AS r ({", ".join((*_ROLLUP_KEY, *_NAME_COLUMNS, *SUM_EXPRESSIONS, "first_at", "last_at"))})
     SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN_CUT}' ELSE '{FULL_CUT}' END AS cut, since,
@@ -135,8 +133,8 @@ rolled AS (INSERT INTO {ROLLUPS_TABLE} AS r ({", ".join((*_ROLLUP_KEY, *_NAME_CO
         first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
 
 
-# An expired answer may be served after the provider was waited for in vain: that is no hit's
-# duration.
+# An expired answer may be served after waiting for the provider in vain: that is not the duration
+# of a hit.
 COUNT_ROLLUP_SQL: Final = f"""
 tallied AS (INSERT INTO {COUNT_ROLLUPS_TABLE} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
     SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
@@ -149,12 +147,12 @@ tallied AS (INSERT INTO {COUNT_ROLLUPS_TABLE} AS r (grain, at, tenant_id, plan_i
     GROUP BY {_PLAN_CUT_KEY}, what, word ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
     ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
 
-# Behind `new`, the requests just recorded.
+# Follows `new`, the requests just recorded.
 NOTE_PENDING_SQL: Final = (
     f"noted_unfolded AS (INSERT INTO {PENDING_TABLE} (events) SELECT array_agg(event_id) FROM new "
     "HAVING count(*) > 0)"
 )
-# How many notes were folded in, at most `BATCHES`; none while another worker is at it.
+# Returns how many notes were rolled up, at most MAX_BATCHES; none while another worker does it.
 ROLL_UP_SQL: Final = f"""
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_ROLLUP_LOCK}) AS ours),
 ready AS (SELECT id FROM {PENDING_TABLE} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {MAX_BATCHES}),

@@ -1,11 +1,10 @@
-"""The ledger on disk: one JSON line per upstream attempt, finished request, imprint of one,
-and stored answer, appended with one write.
+"""The ledger on disk: JSON lines of attempts, events, fingerprints and cache entries.
 
-What `os.write` returned for is in the page cache, so it survives SIGKILL of the worker (not a power
-cut, see `Spool.sync`). Each worker owns its files and holds an flock on each; a file nobody locks
-belongs to a dead worker and may be adopted (`SpoolFile.adopt`). The flusher
-(`stats.ledger.flusher`) moves the lines into PostgreSQL. Lines that the disk refuses wait in memory
-(`stats.ledger.overflow`).
+Each line is appended with one write; what `os.write` returned for is in the page cache, so it
+survives SIGKILL of the worker (not a power cut, see `Spool.sync_to_disk`). Each worker owns its
+files and holds an flock on each; a file without a lock belongs to a dead worker and may be adopted
+(`SpoolFile.adopt_file`). The flusher (`stats.ledger.flusher`) moves the lines into PostgreSQL.
+Lines that the disk refuses wait in memory (`stats.ledger.overflow`).
 """
 
 import errno
@@ -37,7 +36,7 @@ LOG_INTERVAL_SECONDS = 60.0
 
 
 class SpoolFile:
-    """One file of lines and the lock that says its owner lives."""
+    """A file of lines, and the lock that shows that its owner lives."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -45,20 +44,17 @@ class SpoolFile:
 
     @classmethod
     def create_file(cls, path: Path) -> Self:
-        """A new file, locked before it takes its name:
-        no other worker ever sees it without a lock."""
+        """Create a new file, locked before it gets its name."""
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # No other worker ever sees it without a lock.
         draft.rename(path)
         return cls(path, descriptor)
 
     @classmethod
     def adopt_file(cls, path: Path) -> Self | None:
-        """A dead worker's file, now locked by us.
-
-        None when its owner lives, or when another worker adopted it first.
-        """
+        """Lock a dead worker's file; None if its owner lives or another worker was faster."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
@@ -68,7 +64,7 @@ class SpoolFile:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if os.fstat(descriptor).st_nlink == 0:  # finished and removed between our open and our lock
+        if os.fstat(descriptor).st_nlink == 0:  # drained and removed between our open and our lock
             os.close(descriptor)
             return None
         return cls(path, descriptor)
@@ -79,7 +75,7 @@ class SpoolFile:
 
     @property
     def worker_id(self) -> str:
-        """The worker that wrote the file: its name up to the generation."""
+        """The id of the worker that wrote the file."""
         return self.path.name.partition(".")[0]
 
     def read_size(self) -> int:
@@ -89,26 +85,24 @@ class SpoolFile:
         return os.pread(self.descriptor, length, offset)
 
     def truncate(self, size: int) -> None:
-        """Give back what lies behind `size`. Raises OSError."""
+        """Cut the file to `size` bytes. Raises OSError."""
         os.ftruncate(self.descriptor, size)
 
     def delete_file(self) -> None:
-        """Delete the file, still locked: call `close` once nobody may look for it any more."""
+        """Delete the file, still locked; call `close` when no one may look for it any more."""
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         os.close(self.descriptor)
 
 
 class Spool:
-    """The `Ledger` port over one folder.
+    """Implements the `Ledger` port with one folder; called from the event loop.
 
-    Calls come from the event loop; none of them waits, locks or raises.
-
-    `disk_bytes`: what this worker's files may take, 0 for as much as the volume holds;
-    `memory_bytes`: what may wait in memory. `tight`: the disk refused a line once, so that from
-    then on files are emptied as soon as they are stored.
+    No call waits, locks or raises. `disk_bytes`: limit of this worker's files, 0 for none;
+    `memory_bytes`: limit of lines waiting in memory. `is_disk_tight`: the disk has refused a line,
+    so files are emptied as soon as they are stored.
     """
 
     def __init__(
@@ -143,23 +137,21 @@ class Spool:
         self._append_line("kept", entry)
 
     def record_fingerprint(self, imprint: RequestFingerprint) -> None:
-        """Write what another plan can be tried on."""
+        """Write the fingerprint of a request."""
         self._append_line("imprint", imprint)
 
     def rotate_file(self) -> None:
-        """Go on in a new file.
-
-        The old one stays locked in `retired` until the flusher has emptied it. Raises OSError.
-        """
+        """Continue in a new file. Raises OSError."""
         new = self._create_next_file()
+        # Still locked until the flusher has drained it.
         self.retired_files.append(self.current_file)
         self.current_file = new
         self._has_torn_line = False
 
     def empty_current_file(self) -> None:
-        """Give back the room of the current file, all of which is stored:
-        on a full volume nothing else makes any. Raises OSError."""
+        """Truncate the current file, all of which is stored. Raises OSError."""
         size = self.current_file.read_size()
+        # On a full volume nothing else makes room.
         self.current_file.truncate(0)
         self._used_disk_bytes -= size
         self._has_torn_line = False
@@ -170,11 +162,11 @@ class Spool:
         file.delete_file()
 
     def sync_to_disk(self) -> None:
-        """Ask the disk for what a power cut could take. Blocks: call it in a thread."""
+        """Sync to disk what a power cut could take. Blocks: call it in a thread."""
         os.fdatasync(self.current_file.descriptor)
 
     def retry_overflow(self) -> None:
-        """Write what a full disk refused, if it takes it now."""
+        """Write the lines that a full disk refused, if it takes them now."""
         try:
             while self.overflow:
                 self._write_line(self.overflow.peek_line())
@@ -183,7 +175,7 @@ class Spool:
             self._record_failure(error)
 
     def close(self) -> None:
-        """Give all locks up: what is left in the files is adopted by another worker."""
+        """Release all locks: what is left in the files is adopted by another worker."""
         _open_spools.discard(self)
         for file in (*self.retired_files, self.current_file):
             file.close()
@@ -197,7 +189,7 @@ class Spool:
     def _append_line(
         self, kind: str, value: Attempt | Event | CacheEntryRecord | RequestFingerprint
     ) -> None:
-        """A full or broken disk must not fail the request: the line then waits in memory."""
+        """Write the line, or hold it in memory if the disk is full or broken."""
         try:
             line = _format_line(kind, value)
             if self.overflow:
@@ -210,7 +202,7 @@ class Spool:
                 self.overflow.add_line(line)
                 raise
         except Exception as error:
-            # Whatever is wrong with the line or the disk, the answer goes out.
+            # Whatever is wrong with the line or the disk must not fail the request.
             self._record_failure(error)
 
     def _write_line(self, line: bytes) -> None:
@@ -230,10 +222,8 @@ class Spool:
         self._has_torn_line = False
 
     def _cut_torn_line(self, written: int) -> None:
-        """Take back the part of a line that went onto a full disk: all of it is written again.
-
-        Where that fails, a line feed ends it.
-        """
+        """Remove the partial line that went onto a full disk; it is written again as a whole."""
+        # If that fails, a line feed ends it.
         with suppress(OSError):
             self.current_file.truncate(self.current_file.read_size() - written)
             self._used_disk_bytes -= written
@@ -256,14 +246,12 @@ class Spool:
 def _format_line(
     kind: str, value: Attempt | Event | CacheEntryRecord | RequestFingerprint
 ) -> bytes:
-    """`{"event": {...}}` and a line feed.
-
-    Decimals become strings; PostgreSQL takes neither NUL nor half a surrogate pair.
-    """
+    """Format the line `{"event": {...}}` with a line feed; decimals become strings."""
     try:
         line = b'{"%b":%b}\n' % (kind.encode(), orjson.dumps(value, default=str))
     except TypeError:  # a lone surrogate, or an integer beyond 64 bits
         line = b"\\u0000"
+    # PostgreSQL accepts neither NUL nor half a surrogate pair.
     if b"\\u0000" in line or len(line) > MAX_LINE_BYTES:
         line = json.dumps({kind: _clean_value(asdict(value))}, default=str).encode() + b"\n"
     return line
@@ -283,7 +271,8 @@ _open_spools: "weakref.WeakSet[Spool]" = weakref.WeakSet()
 
 
 def _close_inherited_spools() -> None:
-    """In a forked child: an inherited descriptor would keep the lock of a killed worker alive."""
+    """Close the spools in a forked child."""
+    # An inherited descriptor would hold the lock of a killed worker.
     for spool in list(_open_spools):
         spool.close()
 

@@ -1,9 +1,8 @@
-"""Requests that nobody made, to look at the gateway with a large ledger:
-written and rolled up by PostgreSQL, portion by portion.
+"""Generate requests, written and rolled up by PostgreSQL, to test with a large ledger.
 
 They follow each other in time, more by day than by night, over a few tenants, keys, plans and
-models. Minute roll-ups are written where minutes are kept. Everything else is as recording and
-folding would have left it, which `manage.py reconcile` confirms.
+models. Rollups by minute are written only where they would still be stored. Everything else is as
+recording and rolling up would have left it, which `manage.py reconcile` confirms.
 """
 
 import json
@@ -32,7 +31,7 @@ MODEL_PRICES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SyntheticCaller:
-    """Who makes requests, under which plan."""
+    """A tenant's key that makes requests under a plan."""
 
     tenant_id: int
     tenant: str
@@ -42,8 +41,8 @@ class SyntheticCaller:
     plan: str
 
 
-# What stands behind the columns: `x` are dice, `m` a model with its prices, `a` an asker. A day's
-# traffic comes in a wave.
+# Aliases in the column expressions: `x` random numbers, `m` a model with its prices, `a` a caller.
+# A day's traffic comes in a wave.
 _DICE_SQL: Final = """
 SELECT i, random() AS d1, random() AS d2, random() AS d3, random() AS d4, random() AS d5, md5(random()::text || i) AS noise,
     %(start)s::timestamptz + %(days)s * interval '1 day' * ((i - 1 + random()) / %(number)s) AS even
@@ -114,8 +113,10 @@ def generate_events(
     minutes_from: datetime,
     askers: list[SyntheticCaller],
 ) -> Iterator[int]:
-    """Write so many requests made from `start` to before `end`, and their roll-ups;
-    by minute from `minutes_from` on. Yields how many there are after each portion."""
+    """Write `number` requests made from `start` to before `end`, and their rollups.
+
+    By minute from `minutes_from` on. Yields the number written so far after each portion.
+    """
     partitions.make_partitions(start, months=_count_months(start, end) + partitions.MONTHS_AHEAD)
     first = 1
     while first <= number:
@@ -145,7 +146,7 @@ def _count_months(start: datetime, end: datetime) -> int:
 
 
 def _build_draw_lists(askers: list[SyntheticCaller]) -> Mapping[str, Any]:
-    """The lists that SQL draws from."""
+    """Build the lists that the SQL draws from."""
     columns = {
         f"asker_{name}": [getattr(asker, name) for asker in askers]
         for name in SyntheticCaller.__slots__

@@ -1,4 +1,4 @@
-"""Django finds the models by importing this package."""
+"""The models; Django finds them by importing this package."""
 
 from stats.models.cache_entries import CacheEntry, Erasure
 from stats.models.fingerprints import StoredImprint

@@ -1,18 +1,15 @@
-"""What the caches keep: one row per stored answer, without its text;
-and what was asked to be deleted."""
+"""Cache entries, one row per stored answer without its text, and requested deletions."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class CacheEntry(models.Model):
-    """`stats.events.CacheEntryRecord` as a row, written by way of the spool.
+    """`stats.events.CacheEntryRecord` as a row, written through the spool.
 
-    `backend`: the semantic caches that may have a copy, with a space between: the plan's own, and
-    what it had before where the answer was kept anew. `hits` and `used_at` come from the ledger;
-    `used_at` moves in steps of ten seconds. An entry is deleted by setting `doomed_at`: a worker
-    takes it out of the stores (`removed`), does so once more some seconds later for the sake of a
-    write that was still under way, and then deletes the row.
+    `backend`: the semantic caches that may have a copy, separated by spaces: the plan's own, and
+    former ones if the answer was stored again. `hits` and `used_at` come from the ledger; `used_at`
+    advances in steps of ten seconds.
     """
 
     entry_id = models.CharField(max_length=64, primary_key=True)
@@ -31,6 +28,8 @@ class CacheEntry(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField()
     hits = models.PositiveBigIntegerField(default=0)
+    # Set to delete the entry: a worker removes it from the stores (`removed`), does so again some
+    # seconds later in case a write was in progress, and then deletes the row.
     doomed_at = models.DateTimeField(null=True)
     removed = models.BooleanField(default=False)
 
@@ -51,9 +50,11 @@ class CacheEntry(models.Model):
 
 
 class Erasure(models.Model):
-    """A deletion that was asked for: everything kept before `at` that agrees in all that is given
-    here; null and "" mean any. A row that reaches the table later, from the spool of a slow or
-    killed worker, is doomed as it comes in."""
+    """A requested deletion: everything stored before `at` that matches; null and "" match any.
+
+    A row that arrives later, from the spool of a slow or killed worker, is marked as deleted when
+    it is inserted.
+    """
 
     at = models.DateTimeField(db_index=True)
     by = models.CharField(max_length=200)

@@ -1,4 +1,4 @@
-"""Fingerprints of requests, kept for some days so that another plan can be tried on them."""
+"""Fingerprints of requests, stored for some days so that another plan can be tried on them."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""What requests cost with their plan and without it, by day and replicate group."""
+"""Costs of requests with and without their plan, by day and replicate group."""
 
 from decimal import Decimal
 
@@ -10,13 +10,11 @@ def _dollars_field() -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Held(models.Model):
-    """Sums over the requests of one day (UTC), tenant and plan that count and had a lot drawn,
-    on one side and in one replicate group.
+    """Sums of a day's (UTC) counted requests in one arm and replicate group of a holdout.
 
-    `held`: they went without the plan, as the `share` of chats did then. `cost`: billed and spent
-    on saving, samples of them included; `would`: what they would have cost by the model; `size`:
-    how large they were before any lot was drawn, in dollars by their characters. Money is of the
-    `priced` ones.
+    By tenant, plan and held-out `share`. `held`: without the plan. `cost`: billed and spent on
+    saving, samples included; `would`: the modelled cost without a plan; `size`: dollars by the
+    requests' characters, before the assignment. Money is of the `priced` requests.
     """
 
     pk = models.CompositePrimaryKey("at", "tenant_id", "plan_id", "share", "held", "replicate")

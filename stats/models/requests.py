@@ -1,5 +1,4 @@
-"""One row per finished request, one per upstream attempt that never settled,
-and lines not stored."""
+"""Finished requests, upstream attempts that were never settled, and lines not stored."""
 
 from django.db import models
 
@@ -7,15 +6,14 @@ from stats.events import MAX_UPSTREAM_REQUEST_ID_LENGTH
 
 
 class RequestEvent(models.Model):
-    """`stats.events.Event` as a row.
+    """`stats.events.Event` as a row, in monthly partitions (`stats.ledger.partitions`).
 
-    Tenant, key and plan are kept by id and name, so that history outlives them. `wrong`: somebody
-    said so of the cached answer, afterwards. The table is cut into months by `event_id`
-    (`stats.ledger.partitions`).
+    `wrong`: the cached answer was reported as wrong afterwards.
     """
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
+    # Tenant, key and plan are stored by id and name, so that history outlives them.
     tenant_id = models.BigIntegerField(null=True)
     tenant = models.CharField(max_length=64, blank=True)
     key_id = models.BigIntegerField(null=True)
@@ -91,16 +89,15 @@ class RequestEvent(models.Model):
 
 
 class SemanticSwitch(models.Model):
-    """Whether a plan's semantic tier was turned off for its error budget,
-    for one tenant and on terms named by `basis`; other terms are another row.
+    """Whether a plan's semantic tier is off for its error budget, per tenant and cohort (`basis`).
 
-    `since`: samples before it do not count, as a person turned the tier on again then. `off_at`
-    null: it is on.
+    `off_at` null: it is on.
     """
 
     plan_id = models.BigIntegerField()
     tenant_id = models.BigIntegerField()
     basis = models.CharField(max_length=16)
+    # When a person turned the tier on again: earlier samples do not count.
     since = models.DateTimeField(null=True)
     off_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=32, blank=True)
@@ -121,7 +118,7 @@ class SemanticSwitch(models.Model):
 class UpstreamAttempt(models.Model):
     """An upstream call that started.
 
-    Its row is removed when the request settles; what stays is *outcome unknown*.
+    Its row is deleted when the request is settled; a row that stays is *outcome unknown*.
     """
 
     event_id = models.UUIDField(primary_key=True)
@@ -141,16 +138,13 @@ class UpstreamAttempt(models.Model):
 
 
 class SpoolCursor(models.Model):
-    """How far a spool file has been read into these tables,
-    moved in the transaction that inserts its lines.
-
-    A live worker touches the cursor of its file; an attempt whose worker has no fresh cursor is no
-    longer in flight.
-    """
+    """How far a spool file has been read, updated in the transaction that inserts its lines."""
 
     file = models.CharField(max_length=100, primary_key=True)
     worker = models.CharField(max_length=64, db_index=True)
     offset = models.BigIntegerField(default=0)
+    # A live worker touches the cursor of its file; an attempt whose worker has no fresh cursor is
+    # no longer in flight.
     seen_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -158,7 +152,7 @@ class SpoolCursor(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A spooled line that the database refused, kept whole for a person to look at."""
+    """A spooled line that the database rejected, stored whole for a person to look at."""
 
     at = models.DateTimeField(auto_now_add=True)
     line = models.BinaryField()

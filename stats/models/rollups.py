@@ -1,9 +1,8 @@
-"""What the recorded requests add up to, by minute, hour and day:
-what every page and reply about spend reads.
+"""Sums of the recorded requests by minute, hour and day, from which all spend is reported.
 
 Two cuts of the same requests: `plan` (tenant, plan) is small and answers most questions, `full`
-(key, route and model as well) the rest. Folded in within a second or so of the requests, see
-`stats.ledger.rollup`; they outlive them. 0 and "" stand for none.
+(key, route and model as well) the rest. Rollups follow the requests within a second or so, see
+`stats.ledger.rollup`, and outlive them. 0 and "" stand for none.
 """
 
 from decimal import Decimal
@@ -12,9 +11,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 PLAN_CUT, FULL_CUT = "plan", "full"
-# What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and
-# `unjudged`: what a judge model was asked of a sample, answered or in vain; `unplanned`: it named
-# no plan and finished well.
+# The kind of a request in relation to its plan. `counted`: one of the plan's `total_requests`;
+# `judged` and `unjudged`: a judge model's call about a sample, answered or failed; `unplanned`: it
+# named no plan and finished well.
 COUNTED_KIND, SHADOW_KIND, SAMPLE_KIND, JUDGED_KIND, UNJUDGED_KIND, FAILED_KIND = (
     "counted",
     "shadow",
@@ -35,9 +34,11 @@ def _dollars_field() -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Rollup(models.Model):
-    """Sums over the requests of one kind and tier, of one tenant, plan (key, route and model)
-    that were made within one minute, hour or day (UTC). Money is of the `priced` ones; of failed
-    ones it is whatever was billed."""
+    """Sums of the requests of one kind and tier within one minute, hour or day (UTC).
+
+    By tenant and plan (and key, route and model). Money is of the `priced` requests; of failed ones
+    whatever was billed.
+    """
 
     pk = models.CompositePrimaryKey(
         "grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier"
@@ -88,9 +89,11 @@ class Rollup(models.Model):
 
 
 class Tally(models.Model):
-    """How often a word was noted within an hour or a day:
+    """How often a word was counted within an hour or a day.
+
     `what` is `reason` (why a tier did not answer), `failure` (a tool that failed), or `whole` and
-    `added`, whose words are the buckets of a duration (`stats.analysis.latency_buckets`)."""
+    `added`, whose words are the buckets of a duration (`stats.analysis.latency_buckets`).
+    """
 
     pk = models.CompositePrimaryKey(
         "grain", "at", "tenant_id", "plan_id", "kind", "tier", "what", "word"
@@ -106,7 +109,7 @@ class Tally(models.Model):
     number = _count_field()
 
     class Meta:
-        # Without the number, which changes with every fold: PostgreSQL then updates rows in place
+        # Without the number, which changes with every rollup: PostgreSQL then updates rows in place
         # (heap-only tuples).
         indexes = (
             models.Index(fields=("what", "grain", "at"), name="tally_what_at"),
@@ -118,12 +121,10 @@ class Tally(models.Model):
 
 
 class Unfolded(models.Model):
-    """Requests that were recorded together and are in no roll-up yet.
+    """Requests that were recorded together and are in no rollup yet."""
 
-    Written by the statement that records them, deleted by the one that folds them in: what is in
-    neither is nowhere.
-    """
-
+    # Inserted by the statement that records them, deleted by the one that rolls them up, so no
+    # request is lost between the two.
     events = ArrayField(models.UUIDField())
 
     def __str__(self) -> str:
@@ -131,8 +132,10 @@ class Unfolded(models.Model):
 
 
 class Pruned(models.Model):
-    """How far requests (`event`) and roll-ups by minute and hour have been forgotten:
-    none from before that time can be relied on."""
+    """How far requests (`event`) and rollups by minute and hour have been deleted.
+
+    Data from before that time is incomplete.
+    """
 
     what = models.CharField(max_length=6, primary_key=True)
     before = models.DateTimeField()

@@ -1,5 +1,4 @@
-"""Observations added up before a histogram moves by them:
-one move for many, at 3 microseconds each."""
+"""Collect observations and add them to a histogram in bulk: each update costs 3 microseconds."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -41,10 +40,8 @@ class BufferedHistogram:
         self.total_seconds += seconds
 
     def flush_into(self, histogram: Histogram) -> None:
-        """Add all to a histogram at once.
-
-        Its class has no public way to do so, only one observation at a time.
-        """
+        """Add all observations to a histogram at once."""
+        # Its class has no public method for this, only for single observations.
         for bucket, count in zip(histogram._buckets, self.bucket_counts, strict=True):
             if count:
                 bucket.inc(count)

@@ -1,5 +1,4 @@
-"""What the running parts say of themselves, beside the requests:
-gauges go with their worker, counters stay."""
+"""Metrics of the running parts beside requests; gauges end with their worker, counters stay."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

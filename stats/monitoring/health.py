@@ -1,4 +1,4 @@
-"""Whether the gateway and what it needs are well, and what suffers when a part is not."""
+"""The health of the gateway and its services, and the impact of a part that fails."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from django.conf import settings
 
 from stats import database
 
-# Of each part the gateway works with: its state, since when, and what it means for requests. For
-# operators, not for the public.
+# For each part: its state, since when, and what it means for requests. For operators, not for the
+# public.
 
 MAX_SPOOL_LAG_SECONDS = 30.0  # seconds
 MAX_CONFIG_AGE_SECONDS = 10.0
 NO_IMPACT: Final = "Nothing: it works."
-# What it means for requests when a part is not well. Tools go by the names of their breakers.
+# The impact on requests if a part is not well. Tools go by the names of their breakers.
 IMPACT: Final = {
     "configuration": (
         "Requests are served by the last plans, keys and routes known; before any was read, they "
@@ -57,7 +57,7 @@ BACKEND_IMPACT: Final = "Requests are served. Plans with this backend find nothi
 
 @dataclass(slots=True)
 class StateHistory:
-    """Since when each part is in its state, in epoch seconds, as far as this worker was asked."""
+    """Since when each part is in its state, in epoch seconds, as seen by this worker."""
 
     last_changes: dict[str, tuple[str, float]] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class StateHistory:
 
 
 def describe_parts(states: Mapping[str, str], memory: StateHistory) -> dict[str, dict[str, str]]:
-    """Each part's state, `since` (RFC 3339) and `means`."""
+    """Describe each part's `state`, `since` (RFC 3339) and impact (`means`)."""
     found = {}
     for part, state in states.items():
         since = datetime.fromtimestamp(memory.find_state_start(part, state), UTC).isoformat(
@@ -84,31 +84,33 @@ def describe_parts(states: Mapping[str, str], memory: StateHistory) -> dict[str,
 
 
 def classify_config_age(age: float, *, loaded: bool) -> str:
-    """In a word. `age`: seconds since it was known to be the present one."""
+    """Classify the configuration by `age`, the seconds since it was known to be current."""
     if not loaded:
         return "not loaded"
     return "old" if age > MAX_CONFIG_AGE_SECONDS else "ok"
 
 
 def classify_spool_lag(lag: float) -> str:
-    """In a word. `lag` in seconds."""
+    """Classify the spool's lag in seconds."""
     return "behind" if lag > MAX_SPOOL_LAG_SECONDS else "ok"
 
 
-# Whether this process lives, can serve, and what it has to do without. Nothing here says more than
-# a word about a failure.
+# Whether this process is alive, can serve, and what it must do without. Nothing here reveals more
+# than a word about a failure.
 
 PROBE_TIMEOUT_SECONDS = 0.7
-# The probes are open to anyone: they must not be a way to open connections without end.
+# The probes are public: they must not be a way to open connections without limit.
 PROBE_CACHE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayProbes:
-    """What the request path says of itself: whether its configuration is loaded,
-    the spool's lag in seconds, and how many plans have their semantic tier off for their error
-    budgets; how long ago its configuration was known to be the present one, in seconds, and of each
-    tool that was asked so far whether it keeps failing."""
+    """What the request path reports about itself.
+
+    `loaded`: whether it has its configuration; `lag`: of the spool, in seconds; `off`: plans whose
+    semantic tier is off for their error budgets; `age`: seconds since its configuration was known
+    to be current; `failing`: whether each tool used so far keeps failing.
+    """
 
     loaded: Callable[[], bool]
     lag: Callable[[], float]
@@ -128,18 +130,17 @@ _state = _HealthState()
 
 
 def attach_gateway(gateway: GatewayProbes | None) -> None:
-    """Called once by whoever starts the request path in this process."""
+    """Set the probes; called once by the code that starts the request path in this process."""
     _state.gateway = gateway
 
 
 def is_ready() -> bool:
-    """Whether requests can be served. Asks nobody."""
+    """Whether requests can be served, without asking any service."""
     return _state.gateway is not None and _state.gateway.loaded()
 
 
 async def build_detailed_report() -> dict[str, object]:
-    """Every part with its state, since when this worker sees it in that state,
-    and what it means for requests."""
+    """Report every part's state, since when this worker sees it, and its impact on requests."""
     gateway = _state.gateway or GatewayProbes(loaded=lambda: False, lag=lambda: 0.0)
     off = gateway.off()
     states = {
@@ -161,9 +162,9 @@ async def build_detailed_report() -> dict[str, object]:
 
 
 async def build_report() -> tuple[bool, dict[str, object]]:
-    """Whether requests can be served, and the state of every part.
+    """Return whether requests can be served, and the state of every part.
 
-    A service that is away does not make the gateway unready.
+    A service that is down does not make the gateway unready.
     """
     gateway = _state.gateway
     loaded = is_ready()

@@ -1,12 +1,7 @@
-"""What Prometheus scrapes.
+"""The metrics that Prometheus scrapes.
 
-Label values come from the configuration or from our own code, never from a client's text.
-
-`observe` adds an event to sums of our own; `publish` moves the counters by them, once per flush and
-before each scrape. Moving counters per request would cost some 30 microseconds where several
-workers share them through files.
-
-Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this module is imported
+Label values come from the configuration or from our own code, never from a client's text. With
+several workers, set PROMETHEUS_MULTIPROC_DIR to an empty folder before this module is imported
 (prometheus.github.io/client_python/multiprocess). The `litellm_*` names are aliases kept for
 dashboards built on the guide's names.
 """
@@ -41,7 +36,7 @@ __all__ = [
     "render_exposition",
 ]
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series more for each; several workers have none anyway
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time is one more series per counter; with several workers there is none anyway
 OWNER_LABELS = ("tenant", "plan", "route")
 
 REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*OWNER_LABELS, "tier", "outcome"))
@@ -158,10 +153,7 @@ _EventGroup = tuple[str, str, str, str, str, int]
 
 @dataclass(slots=True)
 class _GroupSums:
-    """What the events of one group (tenant, plan, route, tier, outcome, status) add up to.
-
-    Dollars as floats: counters hold no more.
-    """
+    """Sums of the events of one group (tenant, plan, route, tier, outcome, status)."""
 
     requests: int = 0
     asked_tokens: int = 0
@@ -171,6 +163,7 @@ class _GroupSums:
     served_tokens: int = 0
     unpriced_requests: int = 0
     bill_unknown_requests: int = 0
+    # Floats: counters hold no more.
     baseline_cost: float = 0.0
     billed_cost: float = 0.0
     spent_cost: float = 0.0
@@ -179,11 +172,13 @@ class _GroupSums:
 
 
 _group_sums: defaultdict[_EventGroup, _GroupSums] = defaultdict(_GroupSums)
-_sums_lock = threading.Lock()  # a scrape publishes from a thread of Django's
+_sums_lock = threading.Lock()  # a scrape publishes from a Django thread
 
 
 def observe_event(event: Event) -> None:
-    """Count a finished request. The counters move at the next `publish`."""
+    """Add a finished request to the sums; `publish_metrics` moves the counters."""
+    # Moving counters per request would cost some 30 microseconds if several workers share them
+    # through files.
     with _sums_lock:
         _add_event(_group_sums[_classify_event(event)], event)
         if event.attempts:
@@ -204,7 +199,10 @@ def observe_stages(times: list[tuple[str, float]]) -> None:
 
 
 def publish_metrics() -> None:
-    """Move the counters by all that was observed since the last time."""
+    """Move the counters by everything observed since the last time.
+
+    Called once per flush and before each scrape.
+    """
     with _sums_lock:
         upstream_metrics.publish_upstream_metrics()
         groups = dict(_group_sums)
@@ -214,8 +212,9 @@ def publish_metrics() -> None:
 
 
 def _classify_event(event: Event) -> _EventGroup:
-    """Tenant, plan and route only where they were found in the configuration:
-    a name that was merely asked for is "other"."""
+    """Return the event's group."""
+    # Names only if they were found in the configuration: a name that was merely requested is
+    # "other" or "none".
     tenant = event.tenant if event.tenant_id is not None else "none"
     plan = event.plan if event.plan_id is not None else "none"
     return (
@@ -229,8 +228,9 @@ def _classify_event(event: Event) -> _EventGroup:
 
 
 def _add_event(sums: _GroupSums, event: Event) -> None:
-    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked
-    for nothing that counts, and a sample is asked for by nobody."""
+    """Add the event to the sums of its group."""
+    # Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for
+    # nothing that counts, and no client asks for a sample.
     sample = event.tier == "sample"
     # An expired answer may cost an attempt too.
     hit = event.tier in {"exact", "semantic"} and not event.attempts
@@ -284,8 +284,10 @@ def _move_counters(group: _EventGroup, sums: _GroupSums) -> None:
 
 
 def render_exposition(accept: str = "") -> tuple[bytes, str]:
-    """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR:
-    OpenMetrics where the `Accept` header asks for it, else Prometheus' text format."""
+    """Render the metrics of all workers; return the page and its content type.
+
+    OpenMetrics if the `Accept` header asks for it, else Prometheus' text format.
+    """
     publish_metrics()
     encode, content_type = choose_encoder(accept)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
@@ -297,12 +299,13 @@ def render_exposition(accept: str = "") -> tuple[bytes, str]:
 
 
 def forget_worker(pid: int) -> None:
-    """Drop the gauges of a worker that was killed. Its counters stay."""
+    """Drop the gauges of a killed worker. Its counters stay."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not os.path.exists(f"/proc/{pid}"):
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _forget_dead_workers(folder: Path) -> None:
-    """Forget whoever died: the flusher does so only while the database answers."""
+    """Drop the gauges of dead workers."""
+    # The flusher does so only while the database answers.
     for file in folder.glob("gauge_live*_*.db"):
         forget_worker(int(file.stem.rpartition("_")[2]))

@@ -1,5 +1,4 @@
-"""What became of the calls to providers, and how long the stages of requests took:
-sums until `publish` moves the counters."""
+"""Metrics of upstream calls and of stage durations, summed until they are published."""
 
 from collections import defaultdict
 from typing import Final
@@ -60,9 +59,9 @@ _stages: defaultdict[str, BufferedHistogram] = defaultdict(BufferedHistogram)
 
 
 def classify_result(event: Event) -> str:
-    """What became of the request's call to the provider."""
+    """Classify the result of the request's upstream call."""
     if event.outcome == "ok":
-        # An expired answer stood in for a provider that did not answer.
+        # An expired answer was served in place of the provider's.
         return "failed" if "upstream" in event.failures else "ok"
     if event.outcome in _RESULT_BY_OUTCOME:
         return _RESULT_BY_OUTCOME[event.outcome]
@@ -86,14 +85,14 @@ def count_stage_times(times: list[tuple[str, float]]) -> None:
 
 
 def count_degradation(note: str) -> None:
-    """Count a compression whose note names a reason of ours."""
+    """Count a compression whose note contains one of our reasons."""
     for reason in DEGRADATION_REASONS:
         if reason in note:
             COMPRESSION_DEGRADED.labels(reason).inc()
 
 
 def publish_upstream_metrics() -> None:
-    """Move the counters. The caller keeps others from adding meanwhile."""
+    """Move the counters; the caller holds the lock of the sums."""
     for (upstream, result), number in _results.items():
         UPSTREAM_ATTEMPTS.labels(upstream, result).inc(number)
     for upstream, spread in _waits.items():

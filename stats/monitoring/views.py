@@ -1,4 +1,4 @@
-"""What operators ask: is the process alive, can it serve, what did it do."""
+"""Endpoints for operators: liveness, readiness, metrics."""
 
 import hmac
 import ipaddress
@@ -14,16 +14,18 @@ from stats.monitoring import health, metrics
 @never_cache
 @require_safe
 async def livez(request: HttpRequest) -> HttpResponse:
-    """200 while the event loop turns."""
+    """Return 200 while the event loop runs."""
     return JsonResponse({"status": "alive"})
 
 
 @never_cache
 @require_safe
 async def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when requests can be served, also without database or Redis;
-    503 before the configuration is loaded. `?detail=0` asks no service; `?detail=1` says more, to
-    who may read the metrics."""
+    """Return 200 if requests can be served; 503 before the configuration is loaded.
+
+    200 also without database or Redis. `?detail=0` asks no service; `?detail=1` reports more, to
+    those who may read the metrics.
+    """
     detail = request.GET.get("detail")
     if detail == "0":
         body: dict[str, object] = {"status": "ready" if health.is_ready() else "not ready"}
@@ -39,9 +41,9 @@ async def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format.
+    """Return the metrics in Prometheus' text format.
 
-    Needs TOKENTHRIFT_METRICS_TOKEN as bearer; when none is set, a caller on this machine.
+    Needs TOKENTHRIFT_METRICS_TOKEN as bearer token, or a caller on this machine if it is not set.
     """
     if refusal := _check_operator_access(request, "Metrics"):
         return refusal
@@ -50,7 +52,7 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 
 
 def _check_operator_access(request: HttpRequest, what: str) -> HttpResponse | None:
-    """Why the caller may not read what only operators may; None when it may."""
+    """Return a refusal if the caller is not an operator, else None."""
     token: str = settings.METRICS_TOKEN
     if token:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -78,7 +80,8 @@ def _build_refusal(
 
 
 def _is_local_caller(request: HttpRequest) -> bool:
-    """A loopback peer that speaks for nobody else: a proxy on this machine forwards strangers."""
+    """Whether the peer is a loopback address and no proxy."""
+    # A proxy on this machine forwards requests of others.
     if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
         return False
     try:

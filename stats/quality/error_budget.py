@@ -1,4 +1,4 @@
-"""How plans keep to their error budgets, for those who look: the API and the dashboard."""
+"""The state of plans' error budgets, for the API and the dashboard."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -24,15 +24,16 @@ from stats.reports.rollup_query import RollupQuery
 from stats.reports.totals import Totals, compute_totals
 
 MAX_WRONG_HITS_SHOWN = 5
-MAX_TENANTS_SHOWN = 20  # tenants of a plan on the dashboard
-MAX_TENANTS_LISTED = 100  # in a reply of the API
+MAX_TENANTS_SHOWN = 20  # of a plan, on the dashboard
+MAX_TENANTS_LISTED = 100  # in a response of the API
 
 
 @dataclass(frozen=True, slots=True)
 class WrongHit:
-    """A sample found wrong: when, of which request, by which number it was a hit.
+    """A sample that was found wrong.
 
-    `entry_id`: of the stored answer; `kept`: it is still there to be looked at.
+    `number`: the score or cosine that made it a hit; `entry_id`: of the stored answer;
+    `entry_exists`: it can still be looked at.
     """
 
     at: datetime
@@ -44,14 +45,11 @@ class WrongHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanErrorBudget:
-    """As one tenant keeps to it: `tenant` is its slug, "" for all or while nothing is known of any.
+    """The error budget of a plan for one tenant; `tenant` is its slug, "" for all tenants or none.
 
-    `limit`: the wrong hits accepted; `found`: those measured, under the threshold that the samples
-    taught; `number`: which one the threshold is of. `off_at` None: the semantic tier is on, from
-    `since` on if a person did it. `asked`: samples that cost a call. `judge`: the route of the
-    plan's judge model, "" where rules judge; `judged`: how often it was to be asked, `unjudged` of
-    them in vain; `judge_gone`: there is no such route any more. `wrong`: the latest hits that were
-    wrong, of a tier that is off. `tenants`: of the whole, its parts.
+    `limit`: the accepted rate of wrong hits; `estimate`: the measured one, at the learned
+    threshold; `number`: what the threshold applies to, `score` or `cosine`. `off_at` None: the
+    semantic tier is on, since `since` if a person turned it on.
     """
 
     plan: Plan
@@ -66,18 +64,23 @@ class PlanErrorBudget:
     reason: str
     detail: str
     since: datetime | None
+    # Samples that cost a call.
     asked: int = 0
     sampling_cost: Decimal | None = None
+    # The route of the plan's judge model, "" if rules judge; how often it was to be asked, and how
+    # often in vain; whether the route no longer exists.
     judge: str = ""
     judge_calls: int = 0
     unjudged: int = 0
     is_judge_missing: bool = False
+    # The latest wrong hits, if the tier is off.
     wrong: tuple[WrongHit, ...] = ()
+    # The parts of a total.
     tenants: tuple["PlanErrorBudget", ...] = ()
 
     @property
     def has_learned_threshold(self) -> bool:
-        """Whether the samples taught another threshold than the plan's."""
+        """Whether the samples led to another threshold than the plan's."""
         return abs(self.estimate.threshold - self.plan_threshold) > 1e-9
 
 
@@ -90,18 +93,19 @@ _state = _CohortState()
 
 
 def set_cohort_function(basis: Callable[[CacheSettings], str] | None) -> None:
-    """Called once by whoever starts the request path in this process:
-    how it names the terms of a plan."""
+    """Set the function that names a plan's cohort; called once when the request path starts."""
     _state.cohort_function = basis
 
 
 def load_tenant_error_budgets(
     plan: Plan, wanted: RollupQuery, *, most: int = MAX_TENANTS_SHOWN
 ) -> list[PlanErrorBudget]:
-    """The plan's error budget as each tenant keeps to it, `most` of them:
-    those first whose tier is off, then those with most wrong hits. Nobody's where nothing was
-    measured yet, none where the plan has no budget. `wanted`: of which tenant, and whose cost is
-    shown."""
+    """Load the plan's error budget for each tenant, at most `most` of them.
+
+    Those whose tier is off come first, then those with most wrong hits. One without a tenant if
+    nothing was measured yet; none if the plan has no budget. `wanted`: the tenant, and the requests
+    whose cost is shown.
+    """
     cache = plan.build_snapshot().cache
     if cache is None or cache.backend is None or cache.max_error_rate is None:
         return []
@@ -146,10 +150,10 @@ def load_tenant_error_budgets(
 
 
 def load_plan_error_budget(plan: Plan, wanted: RollupQuery) -> PlanErrorBudget | None:
-    """The plan's error budget, None where it has none.
+    """Load the plan's error budget, None if it has none.
 
-    Of several tenants: what they come to together, off where it is off for one; each tenant's own
-    is in `tenants`.
+    Of several tenants: their total, off if it is off for one of them, and each tenant's own in
+    `tenants`.
     """
     each = load_tenant_error_budgets(plan, wanted, most=MAX_TENANTS_LISTED)
     if len(each) <= 1:
@@ -170,7 +174,7 @@ def load_plan_error_budget(plan: Plan, wanted: RollupQuery) -> PlanErrorBudget |
 
 
 def load_error_budgets(wanted: RollupQuery, plans: QuerySet[Plan]) -> list[PlanErrorBudget]:
-    """Those of the plans by tenant, broken ones first."""
+    """Load the error budgets of the plans by tenant, exceeded ones first."""
     found = [
         each
         for row in plans.select_related("tenant").order_by("name")
@@ -182,7 +186,7 @@ def load_error_budgets(wanted: RollupQuery, plans: QuerySet[Plan]) -> list[PlanE
 def _estimate_tenant_error_rate(
     window: Iterable[Sample], cache: CacheSettings
 ) -> ErrorRateEstimate:
-    """By the threshold that the samples taught."""
+    """Estimate the error rate at the threshold that the samples support."""
     assert cache.max_error_rate is not None  # noqa: S101 -- only of plans with a budget
     counted = list(window)
     threshold = learn_threshold(
@@ -205,7 +209,7 @@ def _build_error_budget(
     switch: SemanticSwitch | None,
     tenant: str,
 ) -> PlanErrorBudget:
-    """`wanted`: of the tenant whose it is."""
+    """Build the error budget of the tenant in `wanted`."""
     plan, cache, tenant_id = terms.plan, terms.cache, wanted.tenant_id
     verified, off_at = cache.match == "verified", switch.off_at if switch else None
     shown = PlanErrorBudget(
@@ -233,7 +237,7 @@ def _build_error_budget(
 
 
 def _add_sampling_cost(budget: PlanErrorBudget, sums: Totals) -> PlanErrorBudget:
-    """With what measuring cost."""
+    """Add what the sampling cost."""
     return replace(
         budget,
         asked=sums.sampled,
@@ -246,7 +250,7 @@ def _add_sampling_cost(budget: PlanErrorBudget, sums: Totals) -> PlanErrorBudget
 def _load_wrong_hits(
     plan_id: int, basis: str, tenant_id: int | None, until: datetime, *, verified: bool
 ) -> tuple[WrongHit, ...]:
-    """The latest ones up to when the tier turned itself off."""
+    """Load the latest wrong hits up to when the tier was turned off."""
     rows = RequestEvent.objects.filter(
         plan_id=plan_id,
         basis=basis,
@@ -273,10 +277,10 @@ def _load_wrong_hits(
 
 
 def _find_cohort(plan: Plan, cache: CacheSettings) -> str:
-    """What the request path calls the plan's terms;
-    in a process without it, those of the newest sample."""
+    """Return the plan's cohort as the request path names it."""
     if _state.cohort_function is not None:
         return _state.cohort_function(cache)
+    # In a process without the request path: that of the newest sample.
     rows = (
         RequestEvent.objects.filter(plan_id=plan.pk)
         .exclude(sample="")

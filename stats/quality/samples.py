@@ -1,6 +1,6 @@
-"""Samples out of the ledger: what they said, by the id of their row.
+"""Load samples from the ledger, by the id of their row.
 
-The ledger is their only store, so nothing else can lose them.
+The ledger is their only store, so they cannot be lost separately.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from stats.analysis.error_rate import WINDOW_DAYS, Sample, compute_window_size
 from stats.models.requests import RequestEvent
 from stats.request_ids import build_time_conditions
 
-PlanCohort = tuple[int, str]  # plan id, basis
-TenantCohort = tuple[int, str, int]  # plan id, basis, tenant id
+PlanCohort = tuple[int, str]  # plan id, cohort
+TenantCohort = tuple[int, str, int]  # plan id, cohort, tenant id
 _SAMPLE_COLUMNS = ("event_id", "at", "score", "similarity", "sample")
 
 
@@ -28,9 +28,11 @@ def load_newest_samples(
     since: Mapping[int, datetime | None] | None = None,
     tenant: int | None = None,
 ) -> dict[int, dict[str, Sample]]:
-    """By tenant (of `tenant` alone where one is given)
-    all that count for the budget `limit`: the newest of the last days, none from before what
-    `since` says of the tenant."""
+    """Load the samples that count for the budget `limit`, by tenant.
+
+    The newest of the last days, none from before the tenant's entry in `since`. `tenant`: of this
+    one only.
+    """
     rows = _query_samples().filter(
         plan_id=plan_id,
         basis=basis,
@@ -52,7 +54,7 @@ def load_newest_samples(
 def load_recent_samples(
     terms: Iterable[PlanCohort], *, verified: Iterable[PlanCohort], seconds: float
 ) -> dict[TenantCohort, dict[str, Sample]]:
-    """Those of the last `seconds`, for many plans at once. One query."""
+    """Load the samples of the last `seconds` for many plans at once, in one query."""
     wanted, by_score = set(terms), set(verified)
     found: dict[TenantCohort, dict[str, Sample]] = {}
     rows = _query_samples().filter(

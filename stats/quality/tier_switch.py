@@ -1,6 +1,6 @@
-"""Semantic tiers turned off for their error budget, and on again by a person.
+"""Switch semantic tiers off for their error budget, and on again by a person.
 
-One row per plan, terms and tenant, read by every worker.
+One row per plan, cohort and tenant, read by every worker.
 """
 
 from datetime import UTC, datetime
@@ -13,14 +13,14 @@ from stats.quality.samples import TenantCohort
 
 
 def load_tier_switches() -> dict[TenantCohort, SemanticSwitch]:
-    """Every switch that was ever moved."""
+    """Load every switch that was ever used."""
     return {(row.plan_id, row.basis, row.tenant_id): row for row in SemanticSwitch.objects.all()}
 
 
 def load_plan_switches(
     plan_id: int, basis: str, *, tenant: int | None = None
 ) -> dict[int, SemanticSwitch]:
-    """Those of a plan by tenant, or this tenant's alone."""
+    """Load the switches of a plan by tenant, or only that of `tenant`."""
     rows = SemanticSwitch.objects.filter(plan_id=plan_id, basis=basis)
     if tenant is not None:
         rows = rows.filter(tenant_id=tenant)
@@ -28,14 +28,12 @@ def load_plan_switches(
 
 
 def turn_tier_off(key: TenantCohort, *, at: float, reason: str, detail: str) -> bool:
-    """Turn a tier off, on evidence of epoch second `at`; whether it was on.
-
-    A person who turned it on since then knew better.
-    """
+    """Turn a tier off, on evidence of epoch second `at`; return whether it was on."""
     moment = datetime.fromtimestamp(at, UTC)
     plan_id, basis, tenant_id = key
     SemanticSwitch.objects.get_or_create(plan_id=plan_id, basis=basis, tenant_id=tenant_id)
     on = SemanticSwitch.objects.filter(
+        # A person who turned it on after that knew better.
         Q(since=None) | Q(since__lt=moment),
         plan_id=plan_id,
         basis=basis,
@@ -47,11 +45,14 @@ def turn_tier_off(key: TenantCohort, *, at: float, reason: str, detail: str) -> 
 
 @transaction.atomic
 def turn_tier_on(plan_id: int, *, by: str, tenant: int | None = None) -> int:
-    """Turn the plan's tier on again under whatever terms it is off,
-    for this tenant or for all of them; samples count anew from now on. How many rows were off."""
+    """Turn the plan's tier on again for all cohorts, for one tenant or all.
+
+    Returns the number of switches that were off.
+    """
     off = SemanticSwitch.objects.filter(plan_id=plan_id, off_at__isnull=False)
     if tenant is not None:
         off = off.filter(tenant_id=tenant)
+    # Samples are counted anew from now on.
     return off.update(
         off_at=None, since=datetime.now(UTC), reason="", detail="", turned_on_by=by[:200]
     )

@@ -15,15 +15,14 @@ from stats.reports.rollup_query import RollupQuery
 from stats.reports.selectors import build_plan_query
 from stats.reports.totals import IS_EXACT, IS_MISS, IS_PRICED, IS_SEMANTIC, SAVED_COST
 
-# What another threshold would have meant for a plan, by its own requests: hits, money, and how many
-# of the hits were wrong.
+# What another threshold would have meant: hits, money, and how many of the hits were wrong.
 #
-# Every request notes its best neighbour's number: the cosine, or the verifier's score under `match:
-# verified`. A hit counts at every threshold up to its number. A miss whose best neighbour stayed
-# below the threshold in force, with no objection to it, counts as well: nobody asked the rules
-# about it, so the hits there are at most so many (`unjudged`). How many hits are wrong is said by
-# samples, compared with the provider's answer, never reckoned; what clients reported is counted
-# apart, because nobody reports all.
+# Every request records its best candidate's number: the cosine, or the verifier's score under
+# `match: verified`. A hit counts at every threshold up to its number. A miss whose best candidate
+# was below the threshold in force, without another objection, counts as well: the rules were not
+# asked about it, so these hits are an upper bound (`unjudged`). How many hits are wrong is measured
+# by samples, compared with the provider's answer, never estimated; what clients reported is counted
+# separately, because no one reports everything.
 
 THRESHOLDS: Final = (0.75, 0.80, 0.85, 0.90, 0.95, 0.97, 0.99)
 SAMPLE_VERDICTS: Final = ("right", "wrong", "unclear")
@@ -34,11 +33,11 @@ BELOW_THRESHOLD = IS_MISS & Q(would="", reason="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdRow:
-    """At one threshold.
+    """The figures at one threshold.
 
-    `semantic`: hits, of which `unjudged` were below the one in force; `saved`: US dollars by them,
-    None: nothing had a price; `right`, `wrong`, `unclear`: samples; `reported`: hits that somebody
-    said were wrong.
+    `semantic`: hits, of which `unjudged` were below the threshold in force; `saved`: US dollars by
+    them, None without prices; `right`, `wrong`, `unclear`: samples; `reported`: hits reported as
+    wrong.
     """
 
     threshold: float
@@ -58,18 +57,16 @@ class ThresholdRow:
 
     @property
     def wrong_rate(self) -> float | None:
-        """Of those that could be told; None: no evidence."""
+        """The share of wrong samples among those that are not unclear; None without any."""
         told = self.right + self.wrong
         return self.wrong / told if told else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Wilson's, 95 %; what could not be told counts as right below and as wrong above.
-
-        None: no evidence.
-        """
+        """Wilson's 95 % interval of the wrong rate; None without evidence."""
         if self.wrong_rate is None:
             return None
+        # Unclear samples count as right in the lower bound and as wrong in the upper one.
         return confidence.wilson_interval(self.wrong, self.samples)[0], confidence.wilson_interval(
             self.wrong + self.unclear, self.samples
         )[1]
@@ -77,8 +74,11 @@ class ThresholdRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningReport:
-    """`number`: what thresholds are about, `cosine` or `score`;
-    `exact`: hits that no threshold changes; `measured`: requests that have the number."""
+    """The figures of a plan at several thresholds.
+
+    `number`: what thresholds apply to, `cosine` or `score`; `exact`: hits at any threshold;
+    `measured`: requests that have the number.
+    """
 
     number: str
     requests: int
@@ -90,8 +90,10 @@ class TuningReport:
 def build_tuning_report(
     wanted: RollupQuery, plan: Plan, *, thresholds: Iterable[float] = THRESHOLDS
 ) -> TuningReport:
-    """At these thresholds and the one in force, by those of the plan's requests that finished,
-    in shadow too. One query."""
+    """Compute the figures at these thresholds and the one in force, in one query.
+
+    Of the plan's requests that finished, shadow mode included.
+    """
     column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
     places = sorted({*thresholds, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
@@ -122,7 +124,7 @@ def build_tuning_report(
 
 
 def _build_threshold_sums(reaches: Q) -> dict[str, Aggregate]:
-    """Over the requests whose number reaches a threshold."""
+    """Build the sums over the requests whose number reaches a threshold."""
     return {
         "semantic": Count("pk", filter=reaches & (IS_SEMANTIC | WOULD_SEMANTIC | BELOW_THRESHOLD)),
         "unjudged": Count("pk", filter=reaches & BELOW_THRESHOLD),
@@ -155,10 +157,10 @@ def _build_threshold_row(
 # The curve beside a plan's threshold: how many requests are answered without the provider, and how
 # many of those answers are wrong.
 
-MAX_CURVE_REQUESTS: Final = 5000  # requests of the plan, so that its page stays quick
+MAX_CURVE_REQUESTS: Final = 5000  # of the plan, so that its page stays fast
 CURVE_DAYS: Final = 30
 MIN_MEASURED_REQUESTS: Final = (
-    50  # requests with a number, below which a curve of the plan's own would be noise
+    50  # requests with a number; with fewer, a curve of the plan's own would be noise
 )
 CURVE_THRESHOLDS: Final = tuple(step / 100 for step in range(50, 101, 5))
 # On 1,671 pairs of everyday questions (docs/verifier.md): of the pairs with one answer the share
@@ -169,7 +171,10 @@ PUBLIC_COSINE_POINTS: Final = ((0.85, 0.772, 0.024),)
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """At one threshold: shares of 1. `wrong` None: nobody compared an answer there."""
+    """Rates of hits and of wrong hits at one threshold, as shares of 1.
+
+    `wrong` None: no samples.
+    """
 
     threshold: float
     hit_rate: float
@@ -178,8 +183,10 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdCurve:
-    """`own`: by the plan's own requests, of which `measured` had a number to compare;
-    else by public data."""
+    """The curve of a plan, by its own requests (`is_own`) or else by public data.
+
+    `measured`: requests of the plan that had a number to compare.
+    """
 
     points: tuple[CurvePoint, ...]
     is_own: bool
@@ -187,7 +194,7 @@ class ThresholdCurve:
 
 
 def build_threshold_curve(plan: Plan) -> ThresholdCurve:
-    """Of the plan's latest requests within 30 days, as the tuning page counts them. Two queries."""
+    """Build the curve from the plan's latest requests within 30 days. Two queries."""
     start = datetime.now(UTC) - timedelta(days=CURVE_DAYS)
     latest = (
         build_plan_query(plan, None, start=start)

@@ -1,5 +1,7 @@
-"""Reports as CSV (RFC 4180): one header row, UTF-8, CRLF, a decimal point, times in UTC,
-an empty cell for null."""
+"""Reports as CSV (RFC 4180).
+
+One header row, UTF-8, CRLF, a decimal point, times in UTC, an empty cell for null.
+"""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -17,14 +19,14 @@ TEXT_COLUMNS = ("group", "name")
 
 
 class _EchoFile:
-    """A file that hands back what is written to it."""
+    """A file that returns what is written to it."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def iter_csv_lines(columns: list[str], rows: Iterable[ReportRow]) -> Iterator[str]:
-    """The header and one line for each row."""
+    """Yield the header and one line per row."""
     writer = csv.writer(_EchoFile(), lineterminator="\r\n")
     yield writer.writerow(columns)
     for row in rows:
@@ -32,9 +34,10 @@ def iter_csv_lines(columns: list[str], rows: Iterable[ReportRow]) -> Iterator[st
 
 
 def _escape_cell(name: str, value: str | int | None) -> str | int:
-    """A name that a spreadsheet would take for a formula gets an apostrophe
-    before it (owasp.org/www-community/attacks/CSV_Injection)."""
+    """Escape a cell's text; null becomes empty."""
     if name in TEXT_COLUMNS and isinstance(value, str) and is_formula_like(value):
+        # An apostrophe before a name that a spreadsheet would take for a formula
+        # (owasp.org/www-community/attacks/CSV_Injection).
         return f"'{value}"
     return "" if value is None else value
 
@@ -42,7 +45,7 @@ def _escape_cell(name: str, value: str | int | None) -> str | int:
 def build_csv_response(
     columns: list[str], rows: Iterable[ReportRow], *, name: str
 ) -> StreamingHttpResponse:
-    """A file of that name, sent line by line.
+    """Build a file download, sent line by line.
 
     `name`: letters, digits, dots, dashes and underscores.
     """
@@ -58,14 +61,14 @@ def build_csv_response(
 
 
 class CsvRenderer(BaseRenderer):
-    """Stands for the choice of CSV; the views write it with `csv_reply`."""
+    """Represents the choice of CSV; the views write it with `build_csv_response`."""
 
     media_type = "text/csv"
     format = "csv"
 
 
 class FormatNegotiation(DefaultContentNegotiation):
-    """`?format=`, else the Accept header. Raises Refusal for another format."""
+    """Chooses by `?format=`, else by the Accept header. Raises ApiError for another format."""
 
     def filter_renderers(self, renderers: Any, format: str) -> Any:  # noqa: A002 -- REST framework's name
         found = [renderer for renderer in renderers if renderer.format == format]

@@ -1,7 +1,6 @@
-"""What somebody asks the numbers: a period, its granularity, what to group by and filters,
-read strictly from URL parameters.
+"""The filter of a report: period, granularity, grouping and filters from URL parameters.
 
-A parameter that is not understood is refused: a typo must not silently widen a report.
+Unknown parameters are rejected: a typo must not silently widen a report.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,8 +25,10 @@ MAX_SERIES_POINTS: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFilter:
-    """Requests made from `start` on and before `end` (UTC), of the tenant, plan, key,
-    route and model named; None: of any."""
+    """Requests from `start` on and before `end` (UTC), of one tenant, plan, key, route or model.
+
+    None: of any.
+    """
 
     start: datetime
     end: datetime
@@ -41,23 +42,23 @@ class ReportFilter:
 
     @property
     def rollup_query(self) -> RollupQuery:
-        """The same, for `stats.reports.totals` and `stats.reports.selectors`."""
+        """The same filter as a query of rollups."""
         names = ("start", "end", "tenant_id", "plan_id", "key_id", "route", "model")
         return RollupQuery(**{name: getattr(self, name) for name in names})
 
     @property
     def needs_full_cut(self) -> bool:
-        """Whether it is of one key, route or model, by which neither
-        durations nor reasons are kept."""
+        """Whether it filters by key, route or model."""
+        # Durations and reasons are not stored by these.
         return any(getattr(self, name) is not None for name in FULL_CUT_COLUMNS)
 
     def for_plan(self, plan_id: int) -> "ReportFilter":
-        """The same, of that plan alone."""
+        """Return the filter for that plan only."""
         return replace(self, plan_id=plan_id)
 
     @property
     def previous_period(self) -> "ReportFilter":
-        """The same length of time just before; to the hour where minutes may be gone."""
+        """The period of the same length just before; to the hour if its minutes may be pruned."""
         start = self.start - (self.end - self.start)
         return replace(
             self,
@@ -73,13 +74,11 @@ def parse_filter(
     since: datetime | None = None,
     also: Collection[str] = (),
 ) -> ReportFilter:
-    """Out of URL parameters; empty ones count as left out.
+    """Parse URL parameters; empty ones count as missing.
 
-    `tenant`: the only one the person may see, None: all of them.
-
-    `since`: where the period starts when none is named (default: 30 days ago); `also`: further
-    names that the caller reads itself. Raises Refusal: 400 with what is accepted, 404 for what is
-    not there or not theirs.
+    `tenant`: the only visible one, None for all; `since`: the default start (else 30 days ago);
+    `also`: further names, which the caller reads itself. Raises ApiError: 400 with what is
+    accepted, 404 for what does not exist or is not visible.
     """
     _check_parameter_names(params, {*PARAMETER_NAMES, *also})
     start, end = parse_period(params, since=since)
@@ -101,10 +100,7 @@ def parse_filter(
 
 
 def check_point_count(asked: ReportFilter) -> ReportFilter:
-    """The same.
-
-    Raises Refusal when its granularity makes more points than a chart or a table can show.
-    """
+    """Return the filter. Raises ApiError if its granularity makes too many points to show."""
     if (asked.end - floor_to_grain(asked.start, asked.granularity)) / GRAIN_LENGTHS[
         asked.granularity
     ] <= MAX_SERIES_POINTS:
@@ -124,7 +120,7 @@ def check_point_count(asked: ReportFilter) -> ReportFilter:
 
 
 def _check_parameter_names(params: Mapping[str, str], names: Collection[str]) -> None:
-    # Django's mapping holds a list for each name and shows the last.
+    # Django's mapping holds a list for each name and returns the last.
     several: Any = getattr(params, "getlist", lambda _: ())
     for name in params:
         if name not in names:
@@ -137,8 +133,10 @@ def _check_parameter_names(params: Mapping[str, str], names: Collection[str]) ->
 
 
 def _choose_granularity(named: str, start: datetime, end: datetime) -> str:
-    """By default some dozens of points: minutes up to three hours, hours up to three days,
-    then days."""
+    """Check the granularity, or choose one that gives some dozens of points.
+
+    Minutes up to three hours, hours up to three days, then days.
+    """
     if not named:
         length = end - start
         fine = MINUTE if length <= timedelta(hours=3) and not has_pruned_minutes(start) else HOUR

@@ -1,5 +1,4 @@
-"""The measured saving of the requests somebody wants to know about,
-out of `stats.ledger.rollup`."""
+"""The measured savings of selected requests, from the holdout sums (`stats.models.holdout`)."""
 
 from typing import Any, Final
 
@@ -18,11 +17,12 @@ _TOTAL_EXPRESSIONS: Final = {
 
 
 def measure_holdout(wanted: RollupQuery) -> HoldoutMeasurement | None:
-    """Of whole days (UTC).
+    """Measure the savings of whole days (UTC), in one query, or two if there are no sums.
 
-    None where nothing was held out and no plan in question has a holdout, or where a key, route or
-    model is asked for: the sides are compared by plan. One query, two where there is nothing.
+    None if nothing was held out and no selected plan has a holdout, or if the filter names a key,
+    route or model.
     """
+    # The arms are compared by plan.
     if any(getattr(wanted, name) is not None for name in FULL_CUT_COLUMNS):
         return None
     rows: list[dict[str, Any]] = list(
@@ -55,7 +55,7 @@ def _filter_days(wanted: RollupQuery) -> QuerySet[Held]:
 
 
 def _has_holdout_plan(wanted: RollupQuery) -> bool:
-    """Whether a plan in question holds anything out now."""
+    """Whether a selected plan has a holdout now."""
     plans = Plan.objects.filter(holdout__gt=0, mode=Plan.Mode.ACTIVE)
     if wanted.plan_id is not None:
         plans = plans.filter(pk=wanted.plan_id)

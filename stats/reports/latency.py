@@ -1,6 +1,6 @@
-"""How long requests took with a hit and without one, over time.
+"""Durations of requests with and without a hit, over time.
 
-Of hours or days, whatever the key, route and model: no finer is kept.
+By hours or days, for all keys, routes and models: nothing finer is stored.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ HIT_TIERS: Final = ("exact", "semantic")
 
 @dataclass(frozen=True, slots=True)
 class LatencyPoint:
-    """Milliseconds as (median, 99th percentile); None: no such request."""
+    """Milliseconds as (median, 99th percentile); None without such requests."""
 
     at: datetime
     hit_ms: list[float] | None
@@ -33,10 +33,11 @@ def choose_grain(asked: ReportFilter) -> str:
 
 
 def list_latency_points(asked: ReportFilter) -> list[LatencyPoint]:
-    """Oldest first, quiet ones included. One query."""
+    """List the points, oldest first, empty ones included. One query."""
     grain = choose_grain(asked)
     at, found = floor_to_grain(asked.start, grain), _count_durations(asked, grain)
     whole = []
+    # Points without requests are included, with None.
     while at < asked.end:
         whole.append(
             LatencyPoint(
@@ -50,7 +51,7 @@ def list_latency_points(asked: ReportFilter) -> list[LatencyPoint]:
 
 
 def _count_durations(asked: ReportFilter, grain: str) -> dict[tuple[datetime, bool], Counter[int]]:
-    """Durations as counts by bucket, of each time and of hits or misses."""
+    """Count durations by bucket, per point and per hit or miss."""
     of = {
         name: value
         for name in ("tenant_id", "plan_id")

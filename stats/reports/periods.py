@@ -1,7 +1,4 @@
-"""The period that URL parameters name: `from` and `to`, or `range`.
-
-Its ends are whole minutes (UTC).
-"""
+"""Parse the period of URL parameters: `from` and `to`, or `range`; in whole minutes (UTC)."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +9,7 @@ from plans.errors import ApiError
 from stats.time_grains import DAY, GRAIN_LENGTHS, HOUR, MINUTE, ceil_to_grain, floor_to_grain
 
 RANGE_NAMES: Final = ("today", "24h", "7d", "30d", "90d", "month")
-MINUTE_RETENTION: Final = timedelta(days=7)  # older ones may be gone; hours and days stay
+MINUTE_RETENTION: Final = timedelta(days=7)  # older ones may be pruned; hours and days stay
 _DATE_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME_PATTERN: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|"
@@ -24,11 +21,7 @@ _ACCEPTED_YEARS: Final = range(2000, 2100)
 def parse_period(
     params: Mapping[str, str], *, since: datetime | None = None
 ) -> tuple[datetime, datetime]:
-    """Start and end. Without parameters: from `since` on, else the last 30 days.
-
-    Ends within a minute are moved to its start, so that periods that meet still hold every request
-    once. Raises Refusal.
-    """
+    """Parse start and end; the default is from `since` on, else 30 days. Raises ApiError."""
     now = datetime.now(UTC)
     if named := params.get("range"):
         if params.get("from") or params.get("to"):
@@ -52,13 +45,12 @@ def parse_period(
 
 
 def has_pruned_minutes(at: datetime) -> bool:
-    """Whether roll-ups by the minute may be gone from there."""
+    """Whether rollups by minute may be pruned at that time."""
     return at < datetime.now(UTC) - MINUTE_RETENTION
 
 
 def _parse_range(named: str, now: datetime) -> tuple[datetime, datetime]:
-    """Up to now: to the end of this minute, or of this hour where the period before it is older
-    than minutes are kept."""
+    """Compute the start and end of a named range, up to the end of this minute or hour."""
     today = floor_to_grain(now, DAY)
     starts = {"today": today, "month": today.replace(day=1)} | {
         f"{days}d": today - timedelta(days=days - 1) for days in (7, 30, 90)
@@ -68,6 +60,7 @@ def _parse_range(named: str, now: datetime) -> tuple[datetime, datetime]:
     if named not in starts:
         raise ApiError(f"Unknown range. Accepted: {', '.join(RANGE_NAMES)}.", param="range")
     start = starts[named]
+    # This hour if the previous period begins where minutes may be pruned.
     end = ceil_to_grain(
         now, HOUR if has_pruned_minutes(start - (now - start) - GRAIN_LENGTHS[HOUR]) else MINUTE
     )
@@ -103,12 +96,14 @@ def _suggest_hours(at: datetime) -> str:
 
 
 def _parse_moment(text: str, name: str) -> datetime:
-    """A date is its first moment, or as `to` its end; a time without an offset is UTC."""
+    """Parse a time, by default in UTC, or a date: its first moment, or as `to` its end."""
     whole_day = bool(_DATE_PATTERN.fullmatch(text))
     try:
         if not whole_day and not _TIME_PATTERN.fullmatch(text):
             raise ValueError
         at = datetime.fromisoformat(text.upper())
+        # Moved to the start of the minute, so that adjacent periods still contain every request
+        # once.
         at = floor_to_grain(at if at.tzinfo else at.replace(tzinfo=UTC), MINUTE)
     except (ValueError, OverflowError):
         at = datetime.min.replace(tzinfo=UTC)

@@ -1,7 +1,4 @@
-"""Requests one by one, newest first, a page at a time: what the roll-ups add up.
-
-No text of theirs is kept, so none is shown.
-"""
+"""Single requests, newest first, in pages. Their texts are not stored, so none are shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +15,7 @@ from stats.reports.unknown_plans import query_unknown_plan_requests
 
 PAGE_SIZE: Final = 50
 LATEST_COUNT: Final = 10
-# Requests among which filters look for a page: a rare one does not make the page slow.
+# Requests that filters search for one page, so that rare matches do not make it slow.
 MAX_SEARCHED_ROWS: Final = 5_000
 LIST_PARAMETERS: Final = ("tier", "outcome", "before", "unknown_plan")
 TIERS: Final = get_args(Tier)
@@ -27,8 +24,11 @@ OUTCOMES: Final = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """`older`: what `before` is on the next page, "" on the last;
-    `searched`: there may be more, further back than was looked."""
+    """A page of requests.
+
+    `older_cursor`: the `before` of the next page, "" on the last; `is_search_limited`: there may be
+    more matches beyond the searched rows.
+    """
 
     rows: list[RequestEvent]
     older_cursor: str = ""
@@ -40,8 +40,10 @@ def list_latest_requests(asked: ReportFilter) -> list[RequestEvent]:
 
 
 def list_requests(asked: ReportFilter, params: Mapping[str, str]) -> RequestPage:
-    """With the filters `tier`, `outcome`, `before` (a request's id) and `unknown_plan` (a name)
-    of the URL. Raises Refusal."""
+    """List requests by the URL's `tier`, `outcome`, `before` (an id) and `unknown_plan` (a name).
+
+    Raises ApiError.
+    """
     for name, accepted in (("tier", TIERS), ("outcome", OUTCOMES)):
         if params.get(name) and params[name] not in accepted:
             raise ApiError(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
@@ -64,9 +66,11 @@ def read_page(
     size: int = PAGE_SIZE,
     among: QuerySet[RequestEvent] | None = None,
 ) -> RequestPage:
-    """Read along the index of the plan or tenant;
-    what it does not know of is looked for among the next `LOOKED` requests. `among`: these
-    requests, in place of those with a plan."""
+    """Read a page along the index of the plan or tenant.
+
+    Other filters search the next MAX_SEARCHED_ROWS requests. `among`: these requests instead of
+    those with a plan.
+    """
     rows = (
         replace(asked.rollup_query, key_id=None, route=None, model=None).query_events()
         if among is None
@@ -108,7 +112,7 @@ def _build_searched_page(rows: QuerySet[RequestEvent], found: list[RequestEvent]
 
 
 def _find_cursor_row(text: str, tenant_id: int | None) -> RequestEvent | None:
-    """One of the tenant's. Raises Refusal."""
+    """Find the request to continue from, among the tenant's. Raises ApiError."""
     if not text:
         return None
     try:

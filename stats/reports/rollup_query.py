@@ -1,5 +1,4 @@
-"""Which requests somebody wants to know about, and the roll-ups
-that say it with the fewest rows."""
+"""Which requests a report covers, and the rollups that sum them with the fewest rows."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,15 +27,17 @@ from stats.time_grains import (
     split_into_spans,
 )
 
-FULL_CUT_COLUMNS = ("key_id", "route", "model")  # columns of the full cut alone
-MIN_RETENTION: Final = timedelta(days=1)  # what is younger is never forgotten
+FULL_CUT_COLUMNS = ("key_id", "route", "model")  # columns of the full cut only
+MIN_RETENTION: Final = timedelta(days=1)  # younger data is never pruned
 FILTER_COLUMNS = ("tenant_id", "plan_id", *FULL_CUT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollupQuery:
-    """Requests made from `start` on and before `end` (UTC, None: open), of the tenant, plan, key,
-    route and model named; None: of any. Those without a plan are left out."""
+    """Requests from `start` on and before `end` (UTC, None: open), without those without a plan.
+
+    Of the tenant, plan, key, route and model named; None: of any.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
@@ -47,8 +48,10 @@ class RollupQuery:
     model: str | None = None
 
     def query_rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
-        """Rows that together hold each request once, none coarser than that grain,
-        with the columns `by` to group by."""
+        """Query rows that together contain each request once.
+
+        No coarser than `grain`, with the columns `by` to group by.
+        """
         names = [name for name in FULL_CUT_COLUMNS if getattr(self, name) is not None or name in by]
         start, end = widen_to_kept_grains(self.start, self._past_end)
         rows = Rollup.objects.filter(
@@ -59,7 +62,8 @@ class RollupQuery:
         return rows.exclude(kind__in=(UNPLANNED_KIND, REFUSED_KIND)).order_by()
 
     def query_count_rollups(self) -> QuerySet[Tally]:
-        """Of whole hours at least, and whatever the key, route and model: nothing finer is kept."""
+        """Query the counts by hour or day."""
+        # Whole hours at least, for all keys, routes and models: nothing finer is stored.
         start, end = widen_to_kept_grains(
             self.start and floor_to_grain(self.start, HOUR),
             self._past_end and ceil_to_grain(self._past_end, HOUR),
@@ -70,7 +74,7 @@ class RollupQuery:
         ).order_by()
 
     def query_events(self) -> QuerySet[RequestEvent]:
-        """The requests themselves."""
+        """Query the requests themselves."""
         return RequestEvent.objects.filter(
             plan_id__isnull=False,
             **build_time_conditions(self.start, self.end),
@@ -79,7 +83,7 @@ class RollupQuery:
 
     @property
     def _past_end(self) -> datetime | None:
-        """The end, unless it lies ahead: that cuts nothing off."""
+        """The end, or None if it is in the future and thus excludes nothing."""
         return self.end if self.end and self.end <= datetime.now(UTC) else None
 
     def _build_conditions(self, names: tuple[str, ...]) -> dict[str, Any]:
@@ -89,8 +93,7 @@ class RollupQuery:
 def widen_to_kept_grains(
     start: datetime | None, end: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
-    """The period, with ends that lie where minutes or hours are no longer kept moved out
-    to the next that is."""
+    """Move start and end outwards to a grain that is still stored."""
     recently = datetime.now(UTC) - MIN_RETENTION
     if all(at is None or at >= recently or floor_to_grain(at, DAY) == at for at in (start, end)):
         return start, end

@@ -1,6 +1,7 @@
-"""The rows of a report, the same in JSON and CSV:
-a period, a group where one is asked for, and figures that never mix what was billed, served and
-saved."""
+"""The rows of a report, the same in JSON and CSV: a period, a group, and figures.
+
+The figures never mix what was billed, served and saved.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -50,13 +51,13 @@ DOLLAR_COLUMNS: Final[Mapping[str, Callable[[Totals], Decimal | None]]] = {
 
 
 class RowSerializer(serializers.Serializer[Any]):
-    """Of the requests from `from` on and before `to`.
+    """Figures of the requests from `from` on and before `to`.
 
-    Tokens; US dollars as text, exact, null where nothing had a price.
+    Tokens; US dollars as text, exact, null if nothing had a price.
     """
 
     def get_fields(self) -> dict[str, Any]:
-        """As the row has them, in its order."""
+        """Return the fields in the order of the row."""
         group = {
             "group": serializers.CharField(
                 required=False, help_text="What the filter of that name takes; empty: none."
@@ -75,9 +76,9 @@ class RowSerializer(serializers.Serializer[Any]):
 
 
 def build_series_rows(asked: ReportFilter) -> list[ReportRow]:
-    """Oldest first; by group too where one is asked for, and then without those that are quiet.
+    """Build a row per point, oldest first, or per point and group without empty ones.
 
-    Raises Refusal as `series.points` does.
+    Raises ApiError as `list_points` does.
     """
     if asked.group_by:
         return [
@@ -90,7 +91,7 @@ def build_series_rows(asked: ReportFilter) -> list[ReportRow]:
 
 
 def build_group_rows(asked: ReportFilter) -> list[ReportRow]:
-    """Of the whole period: groups that lost money first, then those that saved most."""
+    """Build a row per group for the whole period: losses first, then by savings."""
     return [
         _build_row(asked.start, asked.end, group.totals, (group.id, group.name))
         for group in list_groups(asked)
@@ -102,7 +103,7 @@ def build_total_row(asked: ReportFilter, totals: Totals) -> ReportRow:
 
 
 def list_columns(asked: ReportFilter) -> list[str]:
-    """The names of a row's values, in order."""
+    """List the names of a row's values, in order."""
     return [
         "from",
         "to",
@@ -113,7 +114,7 @@ def list_columns(asked: ReportFilter) -> list[str]:
 
 
 def _clip_to_period(asked: ReportFilter, at: datetime) -> tuple[datetime, datetime]:
-    """What of a point lies within the period."""
+    """Return the part of a point that lies within the period."""
     return max(at, asked.start), min(at + GRAIN_LENGTHS[asked.granularity], asked.end)
 
 

@@ -1,7 +1,4 @@
-"""What is read of the recorded requests.
-
-The API and the dashboard both read here, so their numbers agree.
-"""
+"""Queries of recorded requests; the API and the dashboard share them, so their numbers agree."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,12 +13,12 @@ from stats.reports.rollup_query import RollupQuery
 from stats.time_grains import HOUR, floor_to_grain
 
 TURNS_PERIOD = timedelta(days=7)
-MAX_LATEST_REQUESTS = 10_000  # requests, so that a busy plan is looked at in milliseconds
+MAX_LATEST_REQUESTS = 10_000  # so that a busy plan is read in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonCounts:
-    """Why requests were not answered from a cache, and which tools failed them: counts by word."""
+    """Why requests were not answered from a cache, and which tools failed: counts by word."""
 
     bypass_reasons: dict[str, int]
     miss_reasons: dict[str, int]
@@ -32,13 +29,12 @@ class ReasonCounts:
 def build_plan_query(
     plan: Plan, owner: Tenant | None, *, start: datetime | None = None
 ) -> RollupQuery:
-    """The plan's requests; for a tenant, only its own."""
+    """Build the query of a plan's requests; for a tenant, only its own."""
     return RollupQuery(start=start, plan_id=plan.pk, tenant_id=owner.pk if owner else None)
 
 
 def count_later_turns(plan_id: int) -> tuple[int, int]:
-    """Of the plan's latest requests: how many there were,
-    and how many had earlier turns of their chat's user."""
+    """Count the plan's latest requests, and those that had earlier user turns."""
     wanted = RollupQuery(start=datetime.now(UTC) - TURNS_PERIOD, plan_id=plan_id)
     latest = wanted.query_events().order_by("-at").values("turns")[:MAX_LATEST_REQUESTS]
     counted = latest.aggregate(requests=Count("turns"), later=Count("turns", filter=Q(turns__gt=1)))
@@ -46,7 +42,7 @@ def count_later_turns(plan_id: int) -> tuple[int, int]:
 
 
 def count_reasons(wanted: RollupQuery) -> ReasonCounts:
-    """One query over the requests that count."""
+    """Count the reasons and failures of counted requests, in one query."""
     by_tier: dict[str, Counter[str]] = {
         tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")
     }
@@ -65,7 +61,8 @@ def count_reasons(wanted: RollupQuery) -> ReasonCounts:
 
 
 def count_unknown_outcomes(wanted: RollupQuery) -> int:
-    """Within the period, of the tenant and plan. Attempts name no key and no route."""
+    """Count the calls of unknown outcome within the period, by tenant and plan."""
+    # Attempts have no key and no route.
     conditions = {
         "at__gte": wanted.start,
         "at__lt": wanted.end,
@@ -80,8 +77,7 @@ def count_unknown_outcomes(wanted: RollupQuery) -> int:
 
 
 def count_unpriced_models(wanted: RollupQuery) -> dict[str, int]:
-    """Models without a price, the busiest first, and how many requests that count they answered:
-    in no sum of money."""
+    """Count the requests of models without a price, which are in no sum; busiest first."""
     rows = (
         wanted.query_rollups(by=("model",))
         .filter(kind=COUNTED_KIND)
@@ -92,7 +88,7 @@ def count_unpriced_models(wanted: RollupQuery) -> dict[str, int]:
 
 
 def find_first_day(wanted: RollupQuery) -> datetime | None:
-    """The day of the first of these requests."""
+    """Return the day of the first of these requests."""
     first: datetime | None = wanted.query_rollups().aggregate(first=Min("at"))["first"]
     return first
 
@@ -100,7 +96,7 @@ def find_first_day(wanted: RollupQuery) -> datetime | None:
 def count_unplanned_requests(
     start: datetime, *, end: datetime | None = None, tenant_id: int | None = None
 ) -> int:
-    """How many requests that finished well named no plan, of whole hours."""
+    """Count the requests that finished well and named no plan, in whole hours."""
     named = {"at__lt": end, "tenant_id": tenant_id}
     of = {name: value for name, value in named.items() if value is not None}
     rows = Rollup.objects.filter(

@@ -1,6 +1,6 @@
-"""Totals over time, by group, or both: what charts and tables show.
+"""Totals over time, by group, or both, for charts and tables.
 
-Parts of a period that together are its totals.
+The parts of a period add up to its totals.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from stats.reports.rollup_query import FULL_CUT_COLUMNS
 from stats.reports.totals import Totals, build_expressions, build_totals
 from stats.time_grains import GRAIN_LENGTHS, floor_to_grain
 
-# The column that tells the groups apart, and the one that names them.
+# The column that identifies a group, and the one that names it.
 _GROUP_COLUMNS: Final = {
     "tenant": ("tenant_id", "tenant"),
     "plan": ("plan_id", "plan"),
@@ -32,8 +32,7 @@ _GROUP_COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SeriesPoint:
-    """The minute, hour or day that starts there;
-    the first and last hold what of them lies within the period."""
+    """The totals of the minute, hour or day that starts at `at`, clipped to the period."""
 
     at: datetime
     totals: Totals
@@ -41,8 +40,11 @@ class SeriesPoint:
 
 @dataclass(frozen=True, slots=True)
 class GroupTotals:
-    """`id`: what the filter of the same name takes (a tenant's slug, the number of a plan
-    or key, else the name); "": none."""
+    """The totals of a group.
+
+    `id`: what the filter of the same name takes (a tenant's slug, the number of a plan or key, else
+    the name); "": none.
+    """
 
     id: str
     name: str
@@ -51,7 +53,7 @@ class GroupTotals:
 
 @dataclass(frozen=True, slots=True)
 class GroupPoint:
-    """One group's part of one point."""
+    """The totals of one group at one point."""
 
     at: datetime
     id: str
@@ -60,9 +62,9 @@ class GroupPoint:
 
 
 def list_points(asked: ReportFilter) -> list[SeriesPoint]:
-    """Oldest first, quiet ones included.
+    """List the points, oldest first, empty ones included, without durations.
 
-    Totals have no durations. Raises Refusal for more than `asked.MAX_POINTS`.
+    Raises ApiError for more than MAX_SERIES_POINTS.
     """
     step, at = (
         GRAIN_LENGTHS[check_point_count(asked).granularity],
@@ -79,19 +81,14 @@ def list_points(asked: ReportFilter) -> list[SeriesPoint]:
 
 
 def list_groups(asked: ReportFilter) -> list[GroupTotals]:
-    """By `asked.group_by`: those that lost money first, then those that saved most.
-
-    Totals have no durations.
-    """
+    """List the groups by `asked.group_by`: losses first, then by savings; without durations."""
     return rank_groups(asked, [asked.group_by])[asked.group_by]
 
 
 def rank_groups(asked: ReportFilter, names: Sequence[str]) -> dict[str, list[GroupTotals]]:
-    """`groups` by each of these names.
-
-    One query for those that one cut tells apart: reading the rows takes the time, not adding up.
-    """
+    """List the groups by each of these names."""
     found: dict[str, list[GroupTotals]] = {}
+    # One query per cut: reading the rows takes the time, not summing them.
     full = [name for name in names if _GROUP_COLUMNS[name][0] in FULL_CUT_COLUMNS]
     for part in (full, [name for name in names if name not in full]):
         columns = {name: _GROUP_COLUMNS[name] for name in part}
@@ -117,7 +114,7 @@ def rank_groups(asked: ReportFilter, names: Sequence[str]) -> dict[str, list[Gro
 
 
 def _merge_rows(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Rows of several groupings, added up to those of one."""
+    """Merge rows of several groupings into those of one."""
     found: dict[Any, dict[str, Any]] = {}
     for row in rows:
         mine = {each: value for each, value in row.items() if each.startswith("sum_")}
@@ -134,7 +131,7 @@ def _merge_rows(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any
 
 
 def _merge_values(name: str, one: Any, other: Any) -> Any:
-    """Both values of a column in one; None is that of no row."""
+    """Merge two values of a column; None is that of no row."""
     if name == "value" or one is None or other is None:
         return other if one is None else one
     if name == "sum_first":
@@ -149,14 +146,15 @@ def _build_groups(asked: ReportFilter, rows: list[dict[str, Any]]) -> list[Group
 
 
 def _build_rank_key(group: GroupTotals) -> tuple[bool, Decimal, int, str, str]:
-    """A loss must be acted on, so the largest comes first; then what saved most."""
+    """Build the sort key: the largest loss first, then the largest savings."""
+    # A loss must be acted on, so it comes first.
     saved = group.totals.saved or Decimal(0)
     lost = saved < 0
     return (not lost, saved if lost else -saved, -group.totals.requests, group.name, group.id)
 
 
 def list_group_points(asked: ReportFilter) -> list[GroupPoint]:
-    """Groups by point, oldest first, quiet ones left out. Raises Refusal as `points` does."""
+    """List groups by point, oldest first, without empty ones. Raises ApiError as `list_points`."""
     rows = _query_rows(
         check_point_count(asked),
         since=_truncate_time(asked),
@@ -168,8 +166,10 @@ def list_group_points(asked: ReportFilter) -> list[GroupPoint]:
 
 
 def _query_rows(asked: ReportFilter, **by: Any) -> list[dict[str, Any]]:
-    """The sums for each value of the expressions `by`,
-    with the newest name of a group as `title`."""
+    """Query the sums by the values of the expressions `by`.
+
+    The newest name of a group is its `title`.
+    """
     column, name = _GROUP_COLUMNS[asked.group_by] if "value" in by else ("", "")
     rows = asked.rollup_query.query_rollups(
         grain=asked.granularity if "since" in by else "", by=(column,)
@@ -185,7 +185,7 @@ def _truncate_time(asked: ReportFilter) -> Trunc:
 def _build_labeler(
     asked: ReportFilter, rows: list[dict[str, Any]]
 ) -> Callable[[dict[str, Any]], tuple[str, str]]:
-    """A row's id and name: as they are now, else as the requests had them."""
+    """Build a function from a row to its id and name."""
     models: dict[str, tuple[Any, str]] = {
         "tenant": (Tenant, "slug"),
         "plan": (Plan, "name"),
@@ -194,6 +194,7 @@ def _build_labeler(
     if asked.group_by not in models:
         return lambda row: (row["value"], row["value"])
     model, field = models[asked.group_by]
+    # Names as they are now, else as the requests recorded them.
     now: dict[int, str] = dict(
         model.objects.filter(pk__in=[row["value"] for row in rows]).values_list("pk", field)
     )

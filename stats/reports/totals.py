@@ -1,4 +1,4 @@
-"""What requests add up to, out of the roll-ups."""
+"""Totals of requests, from the rollups."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -16,12 +16,11 @@ from stats.models.rollups import FULL_CUT, Rollup
 from stats.reports.rollup_query import FULL_CUT_COLUMNS, RollupQuery
 from stats.time_grains import DAY, HOUR, floor_to_grain
 
-# What requests add up to, out of the roll-ups: each sum as one SQL expression, all of them in one
-# query.
+# Each sum is one SQL expression, all of them in one query.
 #
-# Only requests that count are summed: finished 2xx, with a plan that does more than watch
-# (`Event.counts`). Failed ones and those in shadow are counted apart. Samples are no requests: what
-# they cost is in the sums of tokens and money, as the semantic tier's.
+# Only counted requests are summed: finished with 2xx, under a plan that is not in shadow mode
+# (`Event.counts`). Failed ones and those in shadow are counted separately. Samples are no requests:
+# their costs are in the sums of tokens and money, as the semantic tier's.
 
 IS_COUNTED, IS_SHADOW, IS_SAMPLE = (
     Q(kind=kind) for kind in (rollups.COUNTED_KIND, rollups.SHADOW_KIND, rollups.SAMPLE_KIND)
@@ -44,7 +43,7 @@ SAVED_COST = ExpressionWrapper(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Sums over the requests that count.
+    """Sums of the counted requests.
 
     Tokens, US dollars (None: nothing had a price), milliseconds as (median, 99th percentile).
     """
@@ -109,7 +108,7 @@ class Totals:
 
     @property
     def tokens_saved_compression(self) -> int:
-        """What the tiers did not save, compression did."""
+        """Tokens saved by compression: what the tiers did not save."""
         return self.tokens_saved - self.tokens_saved_exact - self.tokens_saved_semantic
 
     @property
@@ -127,14 +126,14 @@ class Totals:
 
     @property
     def spent_embeddings(self) -> Decimal | None:
-        """What was spent on saving beside samples: nothing, as long as embedders run here."""
+        """What was spent on saving beside samples; 0 while embedders run locally."""
         return (
             None if self.spent_cost is None else self.spent_cost - (self.sampled_cost or Decimal(0))
         )
 
     @property
     def saved_share(self) -> float | None:
-        """Saved over what would have been paid; None when nothing would have been."""
+        """Saved, as a share of the cost without a plan; None if that is unknown or 0."""
         return (
             float(self.saved / self.would_cost)
             if self.saved is not None and self.would_cost
@@ -147,7 +146,7 @@ def _sum_column(column: str, which: Q) -> Aggregate:
 
 
 def _sum_dollars(column: "str | ExpressionWrapper[Any]", which: Q) -> Aggregate:
-    """None where nothing had a price."""
+    """Sum dollars; None if nothing had a price."""
     return Sum(column, filter=which & Q(priced__gt=0))
 
 
@@ -198,20 +197,20 @@ TOTAL_EXPRESSIONS: dict[str, Aggregate] = {
 
 
 def compute_totals(wanted: RollupQuery) -> Totals:
-    """The sums of one period, with durations. Two queries."""
+    """Compute the sums of one period, with durations. Two queries."""
     return build_totals(
         wanted.query_rollups().aggregate(**build_expressions()) | _compute_durations(wanted)
     )
 
 
 def build_expressions() -> dict[str, Aggregate]:
-    """The sums under names of their own: a sum named as the column it sums could not be told
-    from it."""
+    """Build the aggregates with prefixed names."""
+    # A sum with the name of its column could not be distinguished from it.
     return {f"sum_{name}": sum_ for name, sum_ in TOTAL_EXPRESSIONS.items()}
 
 
 def build_totals(row: dict[str, Any]) -> Totals:
-    """A row of `expressions`; it has no durations unless they were added."""
+    """Build totals from a row of `build_expressions`; without durations unless they were added."""
     return Totals(
         **{
             name.removeprefix("sum_"): value
@@ -222,7 +221,7 @@ def build_totals(row: dict[str, Any]) -> Totals:
 
 
 def _compute_durations(wanted: RollupQuery) -> dict[str, list[float] | None]:
-    """Of hours or days; none of one key, route or model, which durations are not kept by."""
+    """Compute percentiles by hours or days; none if the filter names a key, route or model."""
     if any(getattr(wanted, name) is not None for name in FULL_CUT_COLUMNS):
         return {}
     found: dict[str, Counter[int]] = {
@@ -247,15 +246,17 @@ def _compute_durations(wanted: RollupQuery) -> dict[str, list[float] | None]:
     return {f"sum_{name}": compute_percentiles(counts) for name, counts in found.items()}
 
 
-# What plans saved and how much keys were used of late, for lists.
+# Recent savings of plans and uses of keys, for lists.
 
 RECENT_DAYS: Final = 30
 KEY_USE_PERIOD: Final = timedelta(days=90)
 
 
 def sum_recent_savings(plan_ids: Collection[int]) -> dict[int, Decimal]:
-    """US dollars in the last 30 days, by plan; without requests
-    that had a price a plan is left out. One query over days."""
+    """Sum the US dollars saved in the last 30 days, by plan, in one query.
+
+    Plans without priced requests are left out.
+    """
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
         days=RECENT_DAYS - 1
     )
@@ -270,9 +271,9 @@ def sum_recent_savings(plan_ids: Collection[int]) -> dict[int, Decimal]:
 
 
 def count_key_uses(key_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
-    """By virtual key: requests in the last 24 hours (whole hours),
-    and when the latest in 90 days was made. Refused ones count: somebody holds the key."""
+    """Count each key's requests in the last 24 hours, and find its latest within 90 days."""
     now = datetime.now(UTC)
+    # Refused requests count too: they show that the key is in use.
     rows = Rollup.objects.filter(cut=FULL_CUT, key_id__in=key_ids).order_by()
     days = (
         rows.filter(grain=DAY, at__gte=now - KEY_USE_PERIOD)

@@ -1,5 +1,7 @@
-"""Plans that requests asked for and that do not exist:
-such requests are answered and paid for whole, and nobody is told."""
+"""Find plan names that requests used and that do not exist.
+
+Such requests are answered and paid for in full, without any error.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +16,7 @@ from stats.models.requests import RequestEvent
 from stats.reports.filters import ReportFilter
 from stats.request_ids import build_time_conditions
 
-# Looked at, the newest: a client that is never right does not make the page slow.
+# The newest are searched, so that a client that always errs does not make the page slow.
 MAX_SEARCHED_REQUESTS: Final = 10_000
 MAX_SHOWN_NAMES: Final = 5
 MIN_NAME_SIMILARITY: Final = (
@@ -24,8 +26,10 @@ MIN_NAME_SIMILARITY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownPlan:
-    """A name that was asked for, by how many of the newest requests,
-    and the plan it may be meant for, "" where none is near."""
+    """A name that does not exist, the number of newest requests with it, and the likely plan.
+
+    `nearest`: "" if no plan's name is similar.
+    """
 
     name: str
     requests: int
@@ -33,9 +37,9 @@ class UnknownPlan:
 
 
 def find_unknown_plans(asked: ReportFilter, tenant: Tenant | None) -> list[UnknownPlan]:
-    """The names asked for most, most first.
+    """Find the most frequent unknown names, most frequent first.
 
-    A tenant's people are told of their own requests and of plans they can use.
+    A tenant's users see names of their own requests and of plans they can use.
     """
     names = Counter(
         query_unknown_plan_requests(asked)
@@ -54,8 +58,7 @@ def find_unknown_plans(asked: ReportFilter, tenant: Tenant | None) -> list[Unkno
 
 
 def query_unknown_plan_requests(asked: ReportFilter, name: str = "") -> QuerySet[RequestEvent]:
-    """The requests of the period that named a plan which does not exist:
-    any, or the one of that name."""
+    """Query the period's requests that named an unknown plan: any, or this name."""
     named = {
         "tenant_id": asked.tenant_id,
         "key_id": asked.key_id,

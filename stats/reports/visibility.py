@@ -1,6 +1,6 @@
-"""Which tenant, plan and key a filter names, and whether whoever asks may know of it.
+"""Resolve the tenant, plan and key that a filter names, if the user may see them.
 
-What is deleted is found by what it left behind.
+Deleted ones are found by their rollups.
 """
 
 from plans.errors import ApiError, KeyNotFound, PlanNotFound, TenantNotFound
@@ -13,9 +13,9 @@ MAX_NAME_LENGTHS = {"route": 128, "model": 200}
 
 
 def resolve_tenant_id(slug: str, own: Tenant | None) -> int | None:
-    """Of the tenant of that slug; without one, of one's own.
+    """Return the id of the tenant with this slug, or of the user's own tenant.
 
-    Raises TenantUnknown, also for any other than one's own.
+    Raises TenantNotFound, also for a tenant that is not the user's own.
     """
     if own is not None:
         if slug not in {"", own.slug}:
@@ -30,12 +30,12 @@ def resolve_tenant_id(slug: str, own: Tenant | None) -> int | None:
 
 
 def resolve_plan_id(text: str, own: Tenant | None) -> int | None:
-    """The number of a plan of one's own or of the platform's,
-    or of a deleted one that had requests of one's own. Raises Refusal."""
+    """Return the id of a visible plan. Raises ApiError."""
     number = _parse_number(text, "plan")
     if number is None:
         return None
     plan = Plan.objects.filter(pk=number).first()
+    # The tenant's own, the platform's, or a deleted one that had requests of the tenant.
     known = plan is not None and (own is None or plan.tenant_id in {None, own.pk})
     if not known and not _has_rollups(own, cut=PLAN_CUT, plan_id=number):
         raise PlanNotFound("No such plan.", param="plan")
@@ -43,7 +43,7 @@ def resolve_plan_id(text: str, own: Tenant | None) -> int | None:
 
 
 def resolve_key_id(text: str, own: Tenant | None) -> int | None:
-    """The number of a virtual key, likewise. Raises Refusal."""
+    """Return the id of a visible virtual key. Raises ApiError."""
     number = _parse_number(text, "key")
     if number is None:
         return None
@@ -55,7 +55,7 @@ def resolve_key_id(text: str, own: Tenant | None) -> int | None:
 
 
 def parse_name(value: str, name: str) -> str | None:
-    """The name of a route or model, known or not. Raises Refusal for what no row can hold."""
+    """Return the name of a route or model, known or not. Raises ApiError if no row can hold it."""
     if not _is_storable(value, MAX_NAME_LENGTHS[name]):
         raise ApiError(
             f"`{name}` must be a name of at most {MAX_NAME_LENGTHS[name]} printable characters.",
@@ -77,7 +77,7 @@ def _parse_number(value: str, name: str) -> int | None:
 
 
 def _is_storable(value: str, longest: int) -> bool:
-    """Whether PostgreSQL can hold it at all: no NUL, no lone surrogates."""
+    """Whether PostgreSQL can store the text: no NUL, no lone surrogates."""
     return value.isprintable() and len(value) <= longest
 
 
@@ -86,10 +86,8 @@ def _find_tenant_id(slug: str) -> int | None:
 
 
 def _find_deleted_tenant_id(slug: str) -> int | None:
-    """Of a tenant that is deleted, by the name in its roll-ups.
-
-    A slug given away again means its present owner alone.
-    """
+    """Find a deleted tenant by the name in its rollups."""
+    # A reused slug means its present owner only, which the caller looked up first.
     rows = Rollup.objects.filter(grain=DAY, cut=PLAN_CUT, tenant=slug, tenant_id__gt=0)
     return rows.values_list("tenant_id", flat=True).first()
 

@@ -8,7 +8,7 @@ from plans.models import Plan
 from stats.quality.tuning import ThresholdCurve, build_threshold_curve
 
 register = template.Library()
-MIN_THRESHOLD: Final = 0.5  # thresholds on the left edge; the right one is 1
+MIN_THRESHOLD: Final = 0.5  # at the left edge; the right one is 1
 CHART_WIDTH, CHART_HEIGHT = 560, 150
 
 
@@ -28,7 +28,8 @@ def _build_polyline(points: list[tuple[float, float]], top: float) -> str:
 
 @register.inclusion_tag("admin/threshold.html")
 def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
-    """`original` may hold a draft: the mark in force is of the saved row."""
+    """Build the panel's context."""
+    # `original` may hold a draft; the threshold in force is that of the saved row.
     saved = Plan.objects.get(pk=original.pk)
     drawn = build_threshold_curve(saved)
     wrong = [(point.threshold, point.wrong) for point in drawn.points if point.wrong is not None]
@@ -61,7 +62,7 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
 
 
 def _find_axis_end(most: float) -> float:
-    """The upper end of the axis of wrong answers: the first of these that holds them all."""
+    """Return the first axis end that covers the greatest rate of wrong answers."""
     return next(end for end in (0.02, 0.05, 0.1, 0.25, 0.5, 1.0) if most <= end)
 
 
@@ -74,5 +75,5 @@ def _parse_threshold(value: Any, otherwise: float) -> float:
 
 
 def find_nearest_point(drawn: ThresholdCurve, threshold: float) -> Any:
-    """The point of the curve closest to a threshold."""
+    """Return the point of the curve closest to a threshold."""
     return min(drawn.points, key=lambda point: abs(point.threshold - threshold))

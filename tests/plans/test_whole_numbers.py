@@ -14,11 +14,13 @@ NOT_NUMBERS = [
     "1_0",
     "1.0",
     "1e3",
-    "²",
-    "１",
-    "٣",
     "0x1",
     "9" * 5000,
+]
+OF_OTHER_SCRIPTS = [
+    "\N{SUPERSCRIPT TWO}",
+    "\N{FULLWIDTH DIGIT ONE}",
+    "\N{ARABIC-INDIC DIGIT THREE}",
 ]
 
 

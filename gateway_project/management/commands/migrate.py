@@ -1,5 +1,4 @@
-"""Django's `migrate`, safe to run from several processes at once:
-one works, the others wait and find nothing left to do."""
+"""Django's `migrate`, safe to run in several processes at once: one works, the others wait."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +20,10 @@ class Command(migrate.Command):
 
 @contextmanager
 def hold_migration_lock(database: str = "default") -> Iterator[None]:
-    """An advisory lock of PostgreSQL, which a lost connection drops.
-
-    No statement limit within: to build an index takes what it takes.
-    """
+    """Hold an advisory lock of PostgreSQL, which is released if the connection is lost."""
     connection = connections[database]
     with connection.cursor() as cursor:
+        # No limit here: building an index takes as long as it takes.
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SET lock_timeout = '10min'")
         cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK_ID])

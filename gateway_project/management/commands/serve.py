@@ -1,4 +1,4 @@
-"""`manage.py serve`: everything it takes to answer requests, in order, in one command."""
+"""`manage.py serve`: everything needed to answer requests, in one command."""
 
 import socket
 import subprocess
@@ -24,7 +24,7 @@ SEED_TIMEOUT_SECONDS = 120
 
 
 class Command(BaseCommand):
-    """Exit code 0 after SIGINT or SIGTERM, 1 when it could not start."""
+    """Exit code 0 after SIGINT or SIGTERM, 1 if it could not start."""
 
     help = (
         "Migrate, prepare and serve the gateway, with its own PostgreSQL and Redis unless "
@@ -68,8 +68,7 @@ class Command(BaseCommand):
                 raise CommandError("The gateway did not start; the log lines above say why.")
 
     def _prepare_services(self) -> None:
-        """Judge the services, then bring database, price list and embedder up to date;
-        one process at a time."""
+        """Check the services, then update database, price list and embedder."""
         findings = services.check_all_services()
         for finding in findings:
             self.stderr.write(f"{finding.id}: {_format_finding(finding)}")
@@ -80,8 +79,8 @@ class Command(BaseCommand):
         call_command("prepare_embedder")
 
     def _seed_prices(self) -> None:
-        """In a process of its own: the published prices would stay in the memory of the one
-        that serves."""
+        """Update the published prices in a process of its own."""
+        # The published prices would stay in the memory of the serving process.
         command = [sys.executable, "manage.py", "seed_prices"]
         with hold_migration_lock():
             done = subprocess.run(  # noqa: S603
@@ -98,7 +97,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Price list: {done.stdout.strip()}")
 
     def _announce_addresses(self, host: str, listener: socket.socket) -> None:
-        """The addresses, and what a newcomer does next."""
+        """Print the URLs, and the next steps for a new installation."""
         shown = f"[{host}]" if ":" in host else host
         base = f"http://{shown}:{listener.getsockname()[1]}"
         lines = [

@@ -1,5 +1,4 @@
-"""Workers tell each other what they hear from providers, over Redis Pub/Sub:
-one channel a worker."""
+"""Broadcast flights between workers over Redis Pub/Sub, one channel per worker."""
 
 import asyncio
 import logging
@@ -21,14 +20,14 @@ from proxy.engines.coalescing.remote_flight import RemoteFlight
 
 log = logging.getLogger("tokenthrift.proxy")
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
-MAX_SILENCE_SECONDS = 1.0  # seconds until Redis is asked for a sign of life
+MAX_SILENCE_SECONDS = 1.0  # without a message, until Redis is pinged
 RETRY_DELAY_SECONDS = 0.5
 
 
 class FlightChannel:
-    """What this worker says and hears.
+    """Sends and receives the messages of one worker.
 
-    `patience`: seconds for which a follower that says no more is told what arrives.
+    `patience`: seconds after which sending to a follower stops unless it has renewed its join.
     """
 
     def __init__(
@@ -54,13 +53,13 @@ class FlightChannel:
         self._send_tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def send_message(self, to: str, *words: Any) -> None:
-        """Send a message to a worker. Raises redis-py's and the system's faults."""
+        """Send a message to a worker. Raises redis-py's errors and OSError."""
         await self._publisher.publish(
             self._channel_prefix + to, pack_message(self._sealer, to, *words)
         )
 
     async def listen(self) -> None:
-        """Hear the others for ever; start again after a fault."""
+        """Receive messages for ever; reconnect after an error."""
         while True:
             try:
                 async with self._subscriber.pubsub() as channel:
@@ -95,14 +94,12 @@ class FlightChannel:
     def _handle_follower(
         self, kind: str, key: str, who: str, begin: int = 0, nonce: str = ""
     ) -> None:
-        """A follower elsewhere joins, repeats that it has come as far as part `begin`, or quits.
-
-        While it follows it is a member.
-        """
+        """Add or remove a remote follower; one that joins again is resent all from part `begin`."""
         before = self._send_tasks.pop((key, who), None)
         flight = self._flights.get(key)
         if kind == "join":
             if flight is not None:
+                # A remote follower counts as a member for as long as it follows.
                 flight.followers += 1
             self._send_tasks[key, who] = task = asyncio.create_task(
                 self._send_flight(flight, key, who, begin, nonce)
@@ -122,7 +119,7 @@ class FlightChannel:
     async def _send_flight(
         self, flight: Flight | None, key: str, who: str, begin: int, nonce: str
     ) -> None:
-        """Everything from part `begin` to the landing, for as long as the follower may be there."""
+        """Send everything from part `begin` to the result, while the follower renews its join."""
         try:
             if flight is None:
                 await self.send_message(who, "gone", key, nonce)
@@ -135,7 +132,7 @@ class FlightChannel:
                         )
                         begin += len(parts)
                 except GatewayError:
-                    pass  # the landing tells it
+                    pass  # the result carries the error
                 landing = await flight.wait(live=False)
                 if landing is not None:
                     await self.send_message(

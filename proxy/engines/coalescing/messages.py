@@ -1,15 +1,13 @@
-"""What workers tell each other about their flights:
-msgpack lists, the kind first, sealed for the worker they are told to.
+"""Messages between workers about flights: msgpack lists, sealed for the receiving worker.
 
-to the holder     ["join", key, who, begin, nonce]               tell me all parts from that number
-                                                                 on, until you have not heard for
-                                                                 long
+to the holder     ["join", key, who, begin, nonce]               send all parts from number `begin`
+                                                                 on, until the join is not renewed
                   ["quit", key, who]
 to a follower     ["parts", key, nonce, begin, cut, [bytes, ...]]
                   ["landed", key, nonce, number of parts, landing]
-                  ["gone", key, nonce]                           there is no such flight here
+                  ["gone", key, nonce]                           no such flight in this worker
 
-The follower's nonce makes what was once said about a key worthless to whoever says it again.
+The follower's nonce makes a replayed message worthless.
 """
 
 from collections.abc import Mapping
@@ -33,7 +31,7 @@ from proxy.core.flights import FlightResult
 from proxy.core.sealing import InvalidSeal, Sealer
 
 SEAL_PURPOSE = "flights"
-# A follower that comes late is told all that was heard of a stream so far, in one message.
+# A late follower gets all of a stream so far in one message.
 MAX_MESSAGE_BYTES = 4 * MAX_ENVELOPE_BYTES
 MAX_PARTS = 1_000_000
 MAX_HEADERS = 256
@@ -51,19 +49,16 @@ ERROR_TYPES_BY_NAME: dict[str, type[GatewayError]] = {
 
 
 class BadMessage(ValueError):
-    """It is no message of ours."""
+    """The bytes are not a valid message."""
 
 
 def pack_message(sealer: Sealer, to: str, *words: Any) -> bytes:
-    """A message to that worker."""
+    """Serialize and seal a message for the worker `to`."""
     return sealer.seal_value(SEAL_PURPOSE, msgpack.packb(words), to)
 
 
 def unpack_message(sealer: Sealer, me: str, data: Any) -> list[Any]:
-    """The words of a message to this worker.
-
-    Raises BadMessage, also for what none of our workers said.
-    """
+    """Open a message to this worker. Raises BadMessage, also if none of our workers sent it."""
     if not isinstance(data, bytes) or len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage("no message of ours")
     try:
@@ -86,9 +81,9 @@ def unpack_message(sealer: Sealer, me: str, data: Any) -> list[Any]:
 
 
 def encode_result(landing: FlightResult) -> list[Any]:
-    """A landing as something msgpack knows.
+    """Convert a flight's result to values that msgpack can serialize.
 
-    Where an answer is too long to be told, each asks for itself.
+    An answer too large to send becomes "alone": each follower makes its own call.
     """
     answer = landing.answer
     if isinstance(answer, CachedAnswer):
@@ -109,7 +104,7 @@ def encode_result(landing: FlightResult) -> list[Any]:
 
 
 def decode_result(words: Any) -> FlightResult:
-    """The landing again. Raises BadMessage."""
+    """Convert the values back to a flight's result. Raises BadMessage."""
     try:
         kind, *rest = words
         if kind == "stored":
@@ -138,7 +133,7 @@ def _check_count(number: Any) -> int:
 
 
 def _decode_complete_answer(status: Any, headers: Any, body: Any) -> CompleteAnswer:
-    """A provider's error. Raises BadMessage."""
+    """Rebuild a provider's error. Raises BadMessage."""
     named = isinstance(headers, Mapping) and all(
         isinstance(word, str) for pair in headers.items() for word in pair
     )

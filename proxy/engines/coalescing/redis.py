@@ -1,15 +1,16 @@
-"""Single flight across workers: a lease in Redis says who calls,
-and messages between workers carry the answer while it arrives.
+"""Coalescing across workers: a lease in Redis decides who calls the provider.
+
+Messages between workers carry the answer while it arrives.
 
     <prefix>:flights:<key>        "<worker>:<number>:<seal>": SET NX PX, renewed while the call
                                   runs, deleted by its holder alone
-    <prefix>:flights:to:<worker>  the channel on which a worker hears the others (`talk`)
+    <prefix>:flights:to:<worker>  the channel on which a worker listens (`channel`)
 
-A call that nobody else wants costs one round trip before and one after it. A follower says `join`,
-and again twice a second how far it has come: so a lost message is sent anew, a holder forgets a
-follower that is gone, and a holder that was killed is found out when its lease lapses. Redis keeps
-no part of an answer. Leases and messages are sealed: one that no worker of ours made is taken over,
-or not heard.
+A call without followers costs one round trip before and one after it. A follower sends `join`, and
+twice a second again with the number of parts it has: so a lost message is sent again, a holder
+forgets a follower that is gone, and a killed holder is noticed when its lease expires. Redis stores
+no part of an answer. Leases and messages are sealed: a lease not made by a worker of ours is taken
+over, such a message is ignored.
 """
 
 import asyncio
@@ -30,18 +31,18 @@ from proxy.engines.coalescing.channel import REDIS_ERRORS, FlightChannel
 from proxy.engines.coalescing.messages import pack_message
 from proxy.engines.coalescing.remote_flight import RemoteFlight
 
-LEASE_SECONDS = 3.0  # seconds after which a dead worker's call is another's
+LEASE_SECONDS = 3.0  # after which another worker takes over a dead worker's call
 HEARTBEAT_SECONDS = 0.5
 _LEASE_MILLISECONDS = int(LEASE_SECONDS * 1000)
 MAX_LEASE_BYTES = 200  # bytes
-# A lease that Redis forgot is taken again, unless another worker was quicker.
+# A lease that Redis lost is acquired again, unless another worker was faster.
 RENEW_SCRIPT = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-# A lease that is none of ours makes way, once, for the first who says so.
+# A lease not made by a worker of ours is replaced, once, by the first that notices.
 TAKE_OVER_SCRIPT = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', "
     "ARGV[3]) return 1 end return 0"
@@ -52,8 +53,10 @@ RELEASE_SCRIPT = (
 
 
 class RedisLeases:
-    """Implements the `Leases` port for the flights of one worker,
-    which listens and takes a turn every `BEAT`. `prefix` as in `RedisCache`, `timeout` in seconds.
+    """The `Leases` port for the flights of one worker.
+
+    `listen` must run, and `turn` every HEARTBEAT_SECONDS. `prefix` as in `RedisExactCache`,
+    `timeout` in seconds.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class RedisLeases:
         prefix: str,
         timeout: float = 0.1,
     ) -> None:
-        # Who asks has a deadline of its own; this is for the beats, and a busy loop should not take
-        # its own delay for Redis's.
+        # Callers have their own deadline; this one is for the heartbeats, and a busy event loop
+        # should not mistake its own delay for Redis's.
         timeout = max(timeout, HEARTBEAT_SECONDS)
         self._entry_prefix, self._prefix = f"{prefix}:1:", f"{prefix}:flights:"
         self._worker_id, self._lease_count, self._sealer = secrets.token_hex(8), 0, sealer
@@ -87,17 +90,14 @@ class RedisLeases:
         )
 
     async def claim_flight(self, flight: Flight) -> LeaseClaim:
-        """One round trip.
-
-        A lease of an earlier flight of this worker, not yet given back, is taken over.
-        """
+        """Claim the lease in one round trip, or learn who holds it. Raises ToolUnavailable."""
         self._lease_count += 1
         mine, lock = (
             self._build_lease(flight.key, f"{self._worker_id}:{self._lease_count}"),
             self._prefix + flight.key,
         )
         self._leases_by_flight[flight] = (
-            mine  # also when the reply is never read: the lease may be ours then
+            mine  # also if the reply is never read: the lease may be ours then
         )
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -108,6 +108,8 @@ class RedisLeases:
                 won, found, left, stored = await pipe.execute()
             holder = self._find_holder(flight.key, found, left)
             if not won and holder.startswith(f"{self._worker_id}:"):
+                # A lease of an earlier flight of this worker that was not released yet is taken
+                # over.
                 won = await self._redis.set(lock, mine, px=_LEASE_MILLISECONDS)
             elif not won and not holder and found is not None:
                 won = await self._redis.eval(
@@ -157,16 +159,13 @@ class RedisLeases:
                 )
 
     async def listen(self) -> None:
-        """Hear the others, for ever."""
+        """Receive the other workers' messages, for ever."""
         with contextlib.suppress(*REDIS_ERRORS):
             await self._redis.ping()  # the first claim finds a connection
         await self._channel.listen()
 
     async def turn(self) -> None:
-        """Renew what is held and ask for what is followed.
-
-        Raises redis-py's and the system's faults.
-        """
+        """Renew the leases held and the flights followed. Raises redis-py's errors and OSError."""
         mirrors = list(self._channel.remote_flights.values())
         try:
             await self._renew_leases()
@@ -182,8 +181,7 @@ class RedisLeases:
         await asyncio.gather(self._redis.aclose(), self._subscriber.aclose())
 
     async def _renew_leases(self) -> None:
-        """Flights that were given up with their task, so that nobody closed them,
-        are renewed no more."""
+        """Renew the leases of running flights; forget those of abandoned flights."""
         for flight, mine in list(self._leases_by_flight.items()):
             if flight.closed_at == -math.inf:
                 del self._leases_by_flight[flight]
@@ -196,8 +194,10 @@ class RedisLeases:
         return f"{holder}:{self._sealer.make_mark('lease', key, holder)}"
 
     def _find_holder(self, key: str, found: object, left: int) -> str:
-        """Who has the lease; empty for one that none of our workers took,
-        or that would never lapse. `left`: its milliseconds."""
+        """Return the lease's holder; "" if the lease is not ours or would never expire.
+
+        `left`: its remaining milliseconds.
+        """
         if not isinstance(found, bytes):
             return ""
         text = found[:MAX_LEASE_BYTES].decode("ascii", "replace")
@@ -208,7 +208,7 @@ class RedisLeases:
         return text
 
     async def _renew_following(self, mirror: RemoteFlight) -> None:
-        """Say again how far it was heard; without its lease it is over."""
+        """Renew the join with the number of parts received; if the lease is gone, count that."""
         join = pack_message(
             self._sealer,
             mirror.worker_id,

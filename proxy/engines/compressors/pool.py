@@ -1,4 +1,4 @@
-"""Processes that compress, and which of them takes the next chat."""
+"""Worker processes that compress, and which of them takes the next conversation."""
 
 import asyncio
 import json
@@ -23,15 +23,15 @@ from proxy.core.types import Message
 from proxy.engines.compressors.process import WORKER_ERRORS, WorkerProcess
 from proxy.engines.compressors.worker import build_job
 
-# Compression in worker processes, so that no chat, however long or hostile, holds up the event
-# loop.
+# Compression runs in worker processes, so that no conversation, however long or hostile, blocks the
+# event loop.
 #
 # A worker is a child process fed through pipes (see `process` and `worker`): it can be killed at
-# its deadline, which a thread cannot and a ProcessPoolExecutor does not offer, it never forks a
-# threaded parent, and it ends when its stdin closes, that is, when the parent dies.
+# its deadline, which a thread cannot and a ProcessPoolExecutor does not offer; it never forks a
+# threaded parent; and it ends when its stdin closes, that is, when the parent dies.
 
 logger = logging.getLogger(__name__)
-# Loads what a job needs, long enough for a block. It takes half a second, many times that on a
+# Loads what a job needs; long enough for a block. It takes half a second, many times that on a
 # machine in trouble.
 WARM_UP_JOB = build_job(
     [
@@ -48,15 +48,14 @@ TRIM_TIMEOUT_SECONDS = 5.0
 
 
 class PoolCompressor:
-    """The Compressor port over `workers` processes.
+    """Implements the `Compressor` port with `workers` processes.
 
-    `deadline`: seconds for a job, its wait included; `queue`: jobs that may wait; `words`: a table
-    of word vectors (`Meanings`), for chats ranked by what is asked.
-
-    Never slower than the deadline and `TRIM_DEADLINE`: a job that is late (`deadline`), that broke
-    its worker or finds all broken (`pool-broken`) or that finds the queue full (`busy`) is trimmed
-    in a thread instead, and its Cut says so. A broken worker is started again beside the traffic.
-    Raises ToolUnavailable when even `trim` fails.
+    `deadline`: seconds for a job, queueing included; `queue`: jobs that may wait; `words`: a table
+    of `WordVectors`, for conversations ranked by the question. A job takes at most the deadline and
+    TRIM_TIMEOUT_SECONDS: if it is late (`deadline`), if it broke its worker or all are broken
+    (`pool-broken`) or if the queue is full (`busy`), the conversation is trimmed in a thread
+    instead, and the result's `note` says so. A broken worker is restarted in the background. Raises
+    ToolUnavailable if even `trim` fails.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class PoolCompressor:
     async def warm_workers(self, *, patience: float = 20.0) -> None:
         """Start the workers and load what a first job needs, so that no request pays for it.
 
-        Returns when they answer, or after `patience` seconds; they go on starting then.
+        Returns when they answer, or after `patience` seconds while they go on starting.
         """
         self._start_workers()
         if self._start_tasks:
@@ -92,10 +91,8 @@ class PoolCompressor:
         terms: CompressionTerms | None = None,
         tenant: int | None = None,
     ) -> CompressionResult:
-        """See `proxy.core.compression.compress`.
-
-        A short chat within its budget is answered here and now.
-        """
+        """Compress a conversation; see `proxy.core.compression.compress`."""
+        # A short conversation within its budget needs no worker.
         if cut := check_within_budget(messages, settings, model=model):
             return cut
         large = count_text_bytes(messages, enough=MAX_INLINE_BYTES)
@@ -120,18 +117,16 @@ class PoolCompressor:
     async def _wait_for_reply(
         milliseconds: int | None, reply: Awaitable[bytes | str]
     ) -> bytes | str:
-        """The reply, or "deadline" when it is later than the plan allows.
-
-        Its worker goes on, and will have read the chat at the next turn.
-        """
+        """Wait for the reply; return "deadline" if it is later than the plan allows."""
         try:
             async with asyncio.timeout(milliseconds / 1000 if milliseconds else None):
                 return await reply
         except TimeoutError:
+            # The worker goes on, and will have read the conversation at the next turn.
             return "deadline"
 
     async def request_reply(self, messages: list[Message], request: bytes) -> bytes | str:
-        """What a worker says to a job about these messages, or why it says nothing."""
+        """Return a worker's reply to a job about these messages, or why there is none."""
         self._start_workers()
         if len(self._broken_workers) == len(self._workers):
             return "pool-broken"
@@ -140,7 +135,7 @@ class PoolCompressor:
         task = asyncio.create_task(self._run_job(messages, request))
         self._job_tasks.add(task)
         task.add_done_callback(self._job_tasks.discard)
-        # A caller who leaves does not break the worker: the job ends by itself and its reply is
+        # A cancelled caller does not break the worker: the job ends by itself and its reply is
         # dropped.
         return await asyncio.shield(task)
 
@@ -181,7 +176,7 @@ class PoolCompressor:
         task.add_done_callback(self._start_tasks.discard)
 
     async def _prepare_worker(self, worker: WorkerProcess) -> None:
-        """Start a worker, and again until it answers."""
+        """Start a worker, again and again until it answers."""
         while True:
             try:
                 async with asyncio.timeout(START_TIMEOUT_SECONDS):
@@ -203,11 +198,10 @@ class PoolCompressor:
         note: str,
         terms: CompressionTerms | None,
     ) -> CompressionResult:
-        """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds.
-
-        A thread cannot be stopped, so these are few, they are nobody else's, and nobody waits
-        longer than `TRIM_DEADLINE`.
-        """
+        """Run `trim` in a thread."""
+        # It takes linear time and releases the GIL every few milliseconds. A thread cannot be
+        # stopped, so these are few and used for nothing else, and no caller waits longer than
+        # TRIM_TIMEOUT_SECONDS.
         if self._running_trims >= MAX_RUNNING_TRIMS:
             raise ToolUnavailable("compressor", "busy")
         settings = replace(settings, engine=FALLBACK_ENGINE)
@@ -226,10 +220,10 @@ class PoolCompressor:
     def _finish_trim(self, trimming: "asyncio.Future[CompressionResult]") -> None:
         self._running_trims -= 1
         if not trimming.cancelled():
-            trimming.exception()  # seen, also where nobody waits for it any more
+            trimming.exception()  # retrieved, also if no caller waits for it any more
 
     async def close(self) -> None:
-        """End the jobs and the workers."""
+        """Cancel the jobs and stop the workers."""
         self._is_closed = True
         tasks = [*self._job_tasks, *self._start_tasks]
         for task in tasks:
@@ -246,7 +240,7 @@ def _parse_reply(reply: bytes, messages: list[Message]) -> CompressionResult | s
 
 
 def build_result(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
-    """The Cut that a worker describes, or why there is none."""
+    """Build the result that a worker describes, or return the reason why there is none."""
     if "error" in reply:
         return "engine-failed"
     kept = reply["messages"]
@@ -255,16 +249,16 @@ def build_result(reply: dict[str, Any], messages: list[Message]) -> CompressionR
     return CompressionResult(**{**reply, "messages": kept})
 
 
-# Which worker a chat goes to: the one that had it before and remembers its messages, when that one
-# is free, else any.
+# Which worker a conversation goes to: the one that had it before and remembers its messages, if it
+# is idle, else any.
 
-# A chat is known by how it begins: the system message and the first question and answer. Later
-# turns bring the same again.
+# A conversation is recognized by its beginning: the system message and the first question and
+# answer, which later turns repeat.
 MAX_OPENING_MESSAGES, MAX_OPENING_CHARACTERS = 3, 200
 
 
 class WorkerSelector:
-    """Workers that have nothing to do. Who waits longest takes the next one."""
+    """The idle workers. Callers get one in the order in which they came."""
 
     def __init__(self, workers: Sequence[WorkerProcess]) -> None:
         self._workers = workers
@@ -272,13 +266,15 @@ class WorkerSelector:
         self._idle_semaphore = asyncio.Semaphore(0)
 
     def release_worker(self, worker: WorkerProcess) -> None:
-        """This one is free now."""
+        """Make the worker available."""
         self._idle_workers.append(worker)
         self._idle_semaphore.release()
 
     async def acquire_worker(self, chat: int) -> WorkerProcess:
-        """The worker that this chat always asks for, or the one that became free last;
-        waits when there is none."""
+        """Take the conversation's usual worker if it is idle, else the one that became idle last.
+
+        Waits if there is none.
+        """
         await self._idle_semaphore.acquire()
         favourite = self._workers[chat % len(self._workers)]
         self._idle_workers.remove(
@@ -288,10 +284,7 @@ class WorkerSelector:
 
 
 def hash_opening(messages: Sequence[Message]) -> int:
-    """A number for how a chat begins, the same for all its turns in this process.
-
-    Looks at what it needs only, as a chat may be long.
-    """
+    """Hash the beginning of a conversation, the same for all its turns in this process."""
     return hash(
         tuple(
             _truncate_content(message.get("content"))
@@ -302,9 +295,10 @@ def hash_opening(messages: Sequence[Message]) -> int:
 
 
 def _truncate_content(content: object) -> str:
-    """Of a list no more parts than characters: the whole of it may be megabytes."""
+    """Return the beginning of a message's content."""
     return (
         content
         if isinstance(content, str)
+        # Of a list its first part only: the whole of it may be megabytes.
         else str(content[:1] if isinstance(content, list) else content)
     )[:MAX_OPENING_CHARACTERS]

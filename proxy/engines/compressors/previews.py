@@ -1,5 +1,4 @@
-"""Previews by the workers that compress, so that what is shown is what they do,
-a late or busy worker included."""
+"""Previews by the compression workers, so that they show what those do when late or busy too."""
 
 import asyncio
 import json
@@ -23,11 +22,11 @@ async def request_preview(
     model: str,
     terms: CompressionTerms | None = None,
 ) -> Preview:
-    """What the pool would make of the chat.
+    """Preview what the pool would make of the conversation.
 
-    A chat may be long and its preview is twice that: written and read in threads. Raises
-    ToolUnavailable when even `trim` fails.
+    Raises ToolUnavailable if even `trim` fails.
     """
+    # A conversation may be long and its preview is twice that: serialized and parsed in threads.
     request = await asyncio.to_thread(build_job, messages, settings, model, "preview", terms=terms)
     reply = await pool.request_reply(messages, request)
     return await asyncio.to_thread(_parse_reply, reply, messages, settings, model)

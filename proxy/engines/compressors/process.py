@@ -1,4 +1,4 @@
-"""One compression worker as its parent sees it: started, asked and killed."""
+"""One compression worker as its parent sees it: start, send jobs, kill."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ ROOT = Path(__file__).resolve().parents[3]
 # A worker needs none of our secrets, and one thread of numpy: the products are small.
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 SINGLE_THREAD_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-# What asking a broken worker raises. TimeoutError is an OSError too.
+# What sending a job to a broken worker raises. TimeoutError is an OSError too.
 WORKER_ERRORS = (OSError, asyncio.IncompleteReadError)
 
 
 class WorkerProcess:
-    """One child process, started when first asked; `words`: its table of word vectors.
+    """A child process, started by its first job; `words` is its table of word vectors.
 
-    Not for two callers at once.
+    For one caller at a time.
     """
 
     def __init__(self, words: Path | None = None) -> None:
@@ -29,10 +29,9 @@ class WorkerProcess:
         self.process: asyncio.subprocess.Process | None = None
 
     async def send_job(self, request: bytes) -> bytes:
-        """The reply to a job, JSON.
+        """Send a job and return the reply, JSON.
 
-        Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever
-        happens but a reply, the process is ended, as its next reply would be to this job.
+        Raises ConnectionError or asyncio.IncompleteReadError if the process dies.
         """
         try:
             self.process = self.process or await _start_process(self._word_vectors_path)
@@ -43,13 +42,14 @@ class WorkerProcess:
             await stdin.drain()
             (length,) = FRAME_LENGTH.unpack(await stdout.readexactly(FRAME_LENGTH.size))
             reply = await stdout.readexactly(length)
+        # Without a reply the process is killed: its next reply would be to this job.
         except BaseException:
             self.kill()
             raise
         return reply
 
     def kill(self) -> asyncio.subprocess.Process | None:
-        """End the process now; it is reaped by the event loop. Returns what was running."""
+        """Kill the process, which the event loop reaps; return it if one was running."""
         process, self.process = self.process, None
         if process is not None and process.returncode is None:
             try:

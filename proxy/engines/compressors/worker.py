@@ -1,11 +1,10 @@
-"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`,
-with word vectors (`WordVectors`).
+"""The compression process: `python -m proxy.engines.compressors.worker [WORD_VECTORS]`.
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length,
-big-endian, and a body: a pickled (kind, messages, settings, model, terms, tenant) as a job, since
-the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A reply holds
-what `CompressionResult` or `Preview` holds, except that a message which stayed as it was is its
-index, so that the parent sends on its own objects.
+big-endian, and a body. A job is a pickled (kind, messages, settings, model, terms, tenant), since
+the parent is trusted; a reply is JSON, since the worker reads what strangers wrote. A reply holds
+the fields of `CompressionResult` or `Preview`, except that an unchanged message is its index, so
+that the parent sends on its own objects.
 """
 
 import gc
@@ -36,17 +35,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Bytes of results remembered: some hundred chats of 60,000 tokens.
+# Bytes of memoized results: some hundred conversations of 60,000 tokens.
 MAX_MEMO_BYTES = 64_000_000
-# A worker gives way to the gateway where both want one core: a gateway that waits is what every
-# request waits for.
+# If a worker and the gateway compete for one core, the worker yields: a slow gateway slows every
+# request.
 NICENESS = 5
 FRAME_LENGTH = struct.Struct(">I")
 JobKind = Literal["compress", "preview"]
 
 
 def build_frame(body: bytes) -> bytes:
-    """A body with its length in front."""
+    """Prefix a body with its length."""
     return FRAME_LENGTH.pack(len(body)) + body
 
 
@@ -59,7 +58,7 @@ def build_job(
     terms: CompressionTerms | None = None,
     tenant: int | None = None,
 ) -> bytes:
-    """The frame of a job. `tenant`: for whom what is worked out is remembered; None: for nobody."""
+    """Build the frame of a job; `tenant` is whose memo is used, None for none."""
     return build_frame(
         pickle.dumps(
             (kind, messages, asdict(settings), model, terms, tenant),
@@ -69,8 +68,7 @@ def build_job(
 
 
 def answer_job(body: bytes, memory: Memo) -> dict[str, Any]:
-    """The fields of the Cut, `messages` as indices and changed messages, or of the Preview;
-    {"error": type} when even `trim` failed."""
+    """Run a job and return the fields of its reply; {"error": type} if even `trim` failed."""
     try:
         kind, messages, settings, model, terms, tenant = pickle.loads(body)  # noqa: S301 - written by our parent
         memory = (
@@ -114,20 +112,18 @@ def _serialize_result(cut: CompressionResult, messages: list[Message]) -> dict[s
 
 
 def _read_jobs(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
-    """Take frames until the parent is gone, then end the process whatever it is doing."""
+    """Read frames until the parent is gone, then exit, whatever job is running."""
     while len(head := stream.read(FRAME_LENGTH.size)) == FRAME_LENGTH.size:
         jobs.put(stream.read(*FRAME_LENGTH.unpack(head)))
     os._exit(0)
 
 
 def _load_word_vectors(paths: list[str]) -> "WordVectors | None":
-    """The table of the first path.
-
-    Without it words count by what they are, not by what they mean.
-    """
+    """Load the table from the first path; None if there is none."""
     from proxy.core.text.word_vectors import WordVectors
 
     try:
+        # Without it words count by their form, not by their meaning.
         return WordVectors.load(Path(paths[0])) if paths else None
     except OSError as error:
         logger.warning(
@@ -151,8 +147,8 @@ def main() -> None:
         sys.stdout.buffer.write(build_frame(reply))
         sys.stdout.buffer.flush()
         if number == 0:
-            # What the first job, the warm-up, has loaded stays: the garbage collector need not look
-            # at it again.
+            # What the first job, the warm-up, has loaded stays: the garbage collector need not scan
+            # it again.
             gc.collect()
             gc.freeze()
 

@@ -1,8 +1,7 @@
-"""What is known of chats, in Redis: a few bytes a chat, gone after an hour,
-and two hashes of some thirty numbers a tenant.
+"""What is known of conversations, in Redis: a few bytes each, expiring after an hour.
 
-All of it may be lost at any time: then the price list and the chat itself decide
-(`proxy.core.compression.break_even`).
+Also two hashes of some thirty counters per tenant. All of it may be lost at any time: then the
+price list and the conversation itself decide (`proxy.core.compression.break_even`).
 """
 
 import math
@@ -21,33 +20,36 @@ from proxy.core.prompt_caching.conversations import ConversationHistory, LastPro
 from proxy.core.sealing import InvalidSeal, Sealer
 
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
-# No provider promises to hold a prefix for longer without being paid for it.
+# No provider promises to cache a prefix for longer without charging for it.
 CONVERSATION_TTL_SECONDS = 3600
-# How long chats are is counted by the week and remembered for two.
+# The lengths of conversations are counted by week and remembered for two.
 WEEK_SECONDS = 7 * 24 * 3600
 CACHED_FIELD, REPEATED_FIELD = "cached", "repeated"
 COUNTER_FIELDS = (CACHED_FIELD, REPEATED_FIELD, *map(str, INTERVAL_STARTS))
-MAX_COUNTER_DIGITS = 15  # of a figure
+MAX_COUNTER_DIGITS = 15  # of a counter
 SEAL_PURPOSE = "chats"
 
 
 class RedisConversationStore:
-    """Chats by id, sealed, and their tenant's figures, under `<prefix>:chats:`.
+    """Conversations by id, sealed, and their tenant's counters, under `<prefix>:chats:`.
 
-    Redis adds the figures up, so they bear no seal: they say how long chats are and no more, and
-    within bounds they are believed.
+    Redis increments the counters, so they are not sealed: they hold lengths of conversations only,
+    and are believed within bounds.
     """
 
     def __init__(self, url: str, *, sealer: Sealer, prefix: str, timeout: float = 0.1) -> None:
         self._sealer = sealer
         self._prefix = f"{prefix}:chats:"
-        # As for the exact cache: a hung Redis must not hold a request.
+        # As for the exact cache: a hung Redis must not delay a request.
         self._redis = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
 
     async def load(self, chat: str | None, *, tenant: int, route: int) -> ConversationHistory:
-        """What is known of a chat and its tenant, in one round trip. Raises ToolUnavailable."""
+        """Load what is known of a conversation and its tenant, in one round trip.
+
+        Raises ToolUnavailable.
+        """
         week = int(time.time() // WEEK_SECONDS)
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -70,8 +72,10 @@ class RedisConversationStore:
         cached: int = 0,
         repeated: int = 0,
     ) -> None:
-        """Remember how a chat was sent, and at which turn;
-        `cached` of `repeated` tokens were billed as such. Raises ToolUnavailable."""
+        """Save how a turn was sent; `cached` of `repeated` prompt tokens were billed as cached.
+
+        Raises ToolUnavailable.
+        """
         figures = self._build_counters_key(tenant, route, int(sent.sent_at // WEEK_SECONDS))
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -93,7 +97,7 @@ class RedisConversationStore:
         await self._redis.aclose()
 
     def _unpack_prompt(self, chat: str, noted: bytes) -> LastPrompt | None:
-        """None for what we did not note of this chat."""
+        """Unseal a stored prompt; None if it was not sealed for this conversation."""
         try:
             how, at, *counts = msgpack.unpackb(
                 self._sealer.unseal_value(SEAL_PURPOSE, noted, chat),
@@ -115,10 +119,11 @@ class RedisConversationStore:
 
 
 def _build_history(last: LastPrompt | None, weeks: list[list[bytes | None]]) -> ConversationHistory:
-    """What Redis holds, as far as it makes sense: anybody may have written there."""
+    """Build the history from what Redis holds, ignoring malformed values."""
     sums = dict.fromkeys(COUNTER_FIELDS, 0)
     for figures in weeks:
         for name, value in zip(COUNTER_FIELDS, figures, strict=True):
+            # Others may have written here.
             if value is not None and len(value) <= MAX_COUNTER_DIGITS and value.isdigit():
                 sums[name] += int(value)
     cached, repeated = sums.pop(CACHED_FIELD), sums.pop(REPEATED_FIELD)

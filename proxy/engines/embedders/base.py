@@ -1,9 +1,4 @@
-"""What every local embedder shares: a thread of its own, texts made safe,
-and no text of a tenant embedded twice.
-
-Tenants do not share what is remembered or under way: by how long a text takes one could tell what
-another asked lately.
-"""
+"""What local embedders share: a thread, safe texts, and vectors remembered per tenant."""
 
 import asyncio
 import hashlib
@@ -23,7 +18,7 @@ from proxy.engines.embedders.comprehension import (
 )
 from proxy.engines.inference.batch_queue import BatchJob, BatchQueue
 
-# Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in
+# Far more than the few hundred tokens a sentence model reads, and little enough to tokenize in
 # milliseconds.
 MAX_TEXT_CHARACTERS = 16_384
 MAX_REMEMBERED_VECTORS = 1024
@@ -33,9 +28,7 @@ Outcome = Vector | ToolUnavailable
 
 
 class ThreadedEmbedder(ABC):
-    """Runs `_encode` in a thread.
-
-    The model libraries release the GIL, so the event loop goes on meanwhile.
+    """Runs `_encode` in a thread; the model libraries release the GIL meanwhile.
 
     A subclass sets `name`, `id` and `dimension` and defines `_encode` and `_open_vocabulary`, which
     may raise anything.
@@ -48,20 +41,20 @@ class ThreadedEmbedder(ABC):
     def __init__(self) -> None:
         self._piece_splitter: PieceSplitter | None = None
         self._queue: BatchQueue[str, Vector] = BatchQueue(self.name, self._compute_outcomes)
+        # Per tenant, like running work: by how long a text takes one could tell what another tenant
+        # sent lately.
         self._recent_vectors: TenantMemory[int | None, bytes, Vector] = TenantMemory(
             MAX_REMEMBERED_VECTORS
         )
-        self._jobs_by_key: dict[TextKey, BatchJob[str, Vector]] = {}  # waiting or being embedded
+        self._jobs_by_key: dict[TextKey, BatchJob[str, Vector]] = {}  # waiting or running
 
     async def embed(
         self, text: str, *, tenant: int | None = None, within: float = math.inf
     ) -> Vector:
-        """The unit vector of shape (dimension,) of the text's beginning,
-        remembered for `tenant` alone; None: for the gateway's own work. Raises ToolUnavailable, at
-        once when it would take longer than `within` seconds.
+        """Embed the beginning of the text as a unit vector of shape (dimension,).
 
-        The deadline is the caller's. Work once begun goes on when it leaves: the vector is there
-        when the question comes again.
+        The vector is remembered for `tenant` alone; None is the gateway's own work. Raises
+        ToolUnavailable, at once if it would take longer than `within` seconds.
         """
         safe = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
         key = (tenant, hashlib.blake2b(safe.encode(), digest_size=16).digest())
@@ -74,30 +67,30 @@ class ThreadedEmbedder(ABC):
             job.result.add_done_callback(lambda done: self._finish_job(key, done))
         job.callers += 1
         try:
+            # The deadline is the caller's. Running work goes on when the caller leaves: the vector
+            # is there when the question comes again.
             return await asyncio.shield(job.result)
         finally:
             job.callers -= 1
 
     async def has_vocabulary_for(self, text: str) -> bool:
-        """See the port.
-
-        The first time in a thread, for the vocabulary may have to be loaded; then at once.
-        """
+        """Whether the vocabulary covers most of the text; see the port."""
         if not self._piece_splitter:
+            # In a thread the first time, as the vocabulary may have to be loaded.
             self._piece_splitter = await asyncio.to_thread(self._open_vocabulary)
         return measure_comprehension(text, self._piece_splitter) >= MIN_COMPREHENSION
 
     async def close(self) -> None:
-        """Let the thread end; texts not begun are given up."""
+        """Let the thread end; texts that were not begun are dropped."""
         self._queue.close()
 
     @abstractmethod
     def _open_vocabulary(self) -> PieceSplitter:
-        """How the model's tokenizer takes a text apart. May raise anything."""
+        """Return the function by which the model's tokenizer splits a text. May raise anything."""
 
     @abstractmethod
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """The texts' vectors in their order, each of shape (dimension,) and of any length but 0."""
+        """Encode the texts in order as vectors of shape (dimension,) and any length but 0."""
 
     def _finish_job(self, key: TextKey, done: asyncio.Future[Vector]) -> None:
         self._jobs_by_key.pop(key, None)
@@ -106,13 +99,11 @@ class ThreadedEmbedder(ABC):
         self._recent_vectors.remember(*key, done.result())
 
     def _compute_outcomes(self, texts: Sequence[str]) -> list[Outcome]:
-        """In the thread: a vector for each text, or why there is none.
-
-        One that breaks the model does not take the others along.
-        """
+        """Embed the texts in the thread; per text a vector, or why there is none."""
         try:
             return [self._normalize_vector(vector) for vector in self._encode(texts)]
         except Exception as error:
+            # One text that breaks the model must not fail the others.
             if len(texts) > 1:
                 return [outcome for text in texts for outcome in self._compute_outcomes([text])]
             if isinstance(error, ToolUnavailable):
@@ -120,7 +111,7 @@ class ThreadedEmbedder(ABC):
             return [ToolUnavailable(self.name, f"{type(error).__name__}: {error}")]
 
     def _normalize_vector(self, encoded: Vector) -> Outcome:
-        """The vector checked: float32, unit length, read-only because several callers share it."""
+        """Return the vector as float32 of unit length; an error if its shape or length is wrong."""
         vector = np.asarray(encoded, dtype=np.float32).reshape(-1)
         length = float(np.linalg.norm(vector))
         if vector.shape != (self.dimension,) or not 0.0 < length < float("inf"):
@@ -128,5 +119,6 @@ class ThreadedEmbedder(ABC):
                 self.name, f"the model gave shape {vector.shape}, length {length:g}"
             )
         unit: Vector = vector / np.float32(length)
+        # Several callers share it.
         unit.flags.writeable = False
         return unit

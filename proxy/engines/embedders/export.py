@@ -1,8 +1,7 @@
-"""`python -m proxy.engines.embedders.export FOLDER`: all-MiniLM-L6-v2 as an ONNX graph
-and its tokenizer, without a network.
+"""Export all-MiniLM-L6-v2 and its tokenizer to ONNX without a network.
 
-A process of its own: sentence_transformers and torch, needed here only, would stay in the memory of
-the one that imports them.
+`python -m proxy.engines.embedders.export FOLDER`; a process of its own, because
+sentence_transformers and torch, needed only here, would stay in the memory of the importing one.
 """
 
 import os
@@ -15,7 +14,7 @@ from proxy.engines.embedders.onnx import GRAPH_FILE, TOKENIZER_FILE, WEIGHTS_FIL
 
 
 def export_model(folder: Path) -> None:
-    """Write the three files to `folder`, which appears whole or not at all.
+    """Write the three files to `folder`, atomically.
 
     Raises what the libraries raise, and OSError.
     """
@@ -36,7 +35,7 @@ def export_model(folder: Path) -> None:
         made.mkdir()
         graph = onnx.load(Path(scratch) / "all" / "onnx" / GRAPH_FILE)
         onnx.save_model(graph, made / GRAPH_FILE, save_as_external_data=True, location=WEIGHTS_FILE)
-        # Which onnx would let nobody else read.
+        # onnx makes this file readable for its owner only.
         (made / WEIGHTS_FILE).chmod((made / GRAPH_FILE).stat().st_mode)
         shutil.move(Path(scratch) / "all" / TOKENIZER_FILE, made / TOKENIZER_FILE)
         if folder.exists() and not is_prepared(folder):

@@ -1,10 +1,9 @@
-"""`python -m proxy.engines.embedders.export_word_vectors MODELS`: vectors of word pieces from the
-exported model, without a network, in some 20 s.
+"""Compute vectors of word pieces from the exported model, without a network, in some 20 s.
 
-Each piece of the vocabulary goes through the model alone. Its vector, weighted by how rare it is
-(Arora, Liang and Ma 2017; the vocabulary is in order of frequency, so Zipf's law gives the
-probabilities), goes through a matrix that brings the mean of a text's pieces as near as it can to
-what the model says of the whole text. `evaluation.words` learned the matrix, and says from what.
+`python -m proxy.engines.embedders.export_word_vectors MODELS`. Each piece of the vocabulary is
+encoded alone and weighted by how rare it is, and multiplied by a matrix that brings the mean of a
+text's pieces as near as possible to the model's vector of the text. `evaluation.words` learned the
+matrix, and says from what.
 """
 
 import json
@@ -19,10 +18,10 @@ from proxy.core.text.word_vectors import WordVectors
 from proxy.engines.embedders.onnx import GRAPH_FILE, MINILM_ID, TOKENIZER_FILE, WORD_VECTORS_FILE
 
 MATRIX_PATH = Path(__file__).with_name("words.npy")
-# Of BERT's vocabulary: the marks around a text, and where words begin, after marks and single
-# characters.
+# Of BERT's vocabulary: the tokens around a text, and where words begin, after special tokens and
+# single characters.
 START_TOKEN_ID, END_TOKEN_ID, FIRST_WORD_ID = 101, 102, 1996
-# What is added to a rank in Zipf's law, and the probability of a word that is worth half of a rare
+# The offset of a rank in Zipf's law, and the probability of a word with half the weight of a rare
 # one.
 ZIPF_RANK_OFFSET, HALF_WEIGHT_PROBABILITY = 2.7, 1e-4
 BATCH_PIECES = 256
@@ -40,7 +39,7 @@ def write_word_vectors(models: Path) -> None:
 
 
 def load_vocabulary(models: Path) -> list[str]:
-    """The word pieces of the exported model, by index. Raises OSError."""
+    """Return the word pieces of the exported model, by index. Raises OSError."""
     found: dict[str, int] = json.loads(
         (models / MINILM_ID / TOKENIZER_FILE).read_text(encoding="utf-8")
     )["model"]["vocab"]
@@ -48,7 +47,9 @@ def load_vocabulary(models: Path) -> list[str]:
 
 
 def weight_rows(rows: Floats) -> Floats:
-    """Rows of the vocabulary around their middle, each as long as its piece is rare."""
+    """Center the vocabulary's rows and weight each by how rare its piece is."""
+    # Arora, Liang and Ma 2017. The vocabulary is in order of frequency, so Zipf's law gives the
+    # probabilities.
     chance = 1 / (np.arange(len(rows)) + ZIPF_RANK_OFFSET)
     weights = HALF_WEIGHT_PROBABILITY / (HALF_WEIGHT_PROBABILITY + chance / chance.sum())
     found: Floats = ((rows - rows[FIRST_WORD_ID:].mean(axis=0)) * weights[:, None]).astype(
@@ -58,7 +59,7 @@ def weight_rows(rows: Floats) -> Floats:
 
 
 def embed_pieces(graph: Path, size: int) -> Floats:
-    """What the model says of each piece, size x dimension."""
+    """Encode each piece alone; shape (size, dimension)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,9 +1,9 @@
-"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone:
-130 MB, where importing sentence_transformers takes 400 and more.
+"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone, in 130 MB.
 
-The graph is exported once by `manage.py prepare_embedder`
-(huggingface.co/sentence-transformers/all-MiniLM-L6-v2). Its weights lie in a file beside it, which
-onnxruntime maps into memory: workers share it, and of the word table only pages in use are read.
+Importing sentence_transformers takes 400 MB and more. The graph is exported once by `manage.py
+prepare_embedder` (huggingface.co/sentence-transformers/all-MiniLM-L6-v2). Its weights are in a file
+beside it, which onnxruntime maps into memory: workers share it, and only used pages of the word
+table are read.
 """
 
 import threading
@@ -25,21 +25,20 @@ MAX_TEXT_TOKENS = 256
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "model.weights"
 TOKENIZER_FILE = "tokenizer.json"
-# Vectors of its words, beside its folder (`proxy.engines.embedders.export_word_vectors`).
+# Its word vectors, beside its folder (`proxy.engines.embedders.export_word_vectors`).
 WORD_VECTORS_FILE = f"{MINILM_ID}-words.npz"
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether the exported model is there. It is moved in whole, so all files are complete."""
+    """Whether the exported model exists; it is moved in atomically, so its files are complete."""
     return all((folder / name).is_file() for name in (GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
 
 
 class OnnxEmbedder(ThreadedEmbedder):
-    """A BERT-like model in `models / embedder_id`: mean pooling over at most 256 tokens,
-    as all-MiniLM-L6-v2 was trained.
+    """A BERT-like model in `models / embedder_id`: mean pooling over at most 256 tokens.
 
-    The model is loaded by the first `embed`; while it is missing every call raises ToolUnavailable
-    and looks again.
+    As all-MiniLM-L6-v2 was trained. The first `embed` loads the model; while it is missing, every
+    call raises ToolUnavailable and looks for it again.
     """
 
     name = "embedder"

@@ -1,5 +1,7 @@
-"""Any other embedding model, by sentence-transformers on torch (sbert.net):
-a name on the hub or a folder. 400 MB and more."""
+"""Any other embedding model, by sentence-transformers on torch, in 400 MB and more (sbert.net).
+
+A name on the hub or a folder.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,11 +18,10 @@ MAX_ID_LENGTH = 100  # of the column that holds it
 
 
 class SentenceTransformersEmbedder(ThreadedEmbedder):
-    """Loads the model when made, which takes seconds and may download it:
-    its dimension decides which index is used.
+    """An embedder that loads its model in the constructor, which takes seconds and may download it.
 
-    A model that cannot be loaded within `load_timeout` seconds leaves an embedder whose every call
-    raises ToolUnavailable with the reason, until the next start.
+    If that fails or takes longer than `load_timeout` seconds, every call raises ToolUnavailable
+    with the reason, until the next start.
     """
 
     name = "embedder"
@@ -31,6 +32,7 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
         self._load_failure = ""
         self._model: Any = None
         try:
+            # Loaded here because its dimension decides which index is used.
             self._model = (
                 ThreadPoolExecutor(1, thread_name_prefix="load")
                 .submit(_load_model, model)
@@ -41,7 +43,7 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
         except LoadTimeout:
             self._load_failure = f"{model} was not loaded within {load_timeout:g} s"
         except Exception as error:
-            # A wrong name, no network, no such file, a broken model: each library its own.
+            # A wrong name, no network, no such file, a broken model: each library raises its own.
             lines = str(error).strip().splitlines() or [""]
             self._load_failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
 
@@ -54,14 +56,13 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
         return list(vectors)
 
     def _open_vocabulary(self) -> PieceSplitter:
-        """Of a fast tokenizer.
-
-        One that cannot say where its pieces lie leaves every question to the exact tier.
-        """
+        """Return the splitter of a fast tokenizer."""
         if self._load_failure:
             raise ToolUnavailable(self.name, self._load_failure)
         inner = getattr(self._model.tokenizer, "backend_tokenizer", None)
         if inner is None:
+            # This tokenizer has no offsets; without pieces every question is left to the exact
+            # tier.
             return lambda text: ()
         return build_piece_splitter(inner)
 
@@ -75,9 +76,9 @@ def _load_model(model: str) -> Any:
 
 
 def _build_id(model: str, dimension: int) -> str:
-    """Model, engine, dimension; a name too long for the column is cut
-    and told apart by its digest."""
+    """Build the id of model, engine and dimension."""
     suffix = f"@sentence-transformers-{dimension}"
     if len(model) + len(suffix) > MAX_ID_LENGTH:
+        # A name too long for the column is truncated and distinguished by its digest.
         model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(MAX_ID_LENGTH - len(suffix) - 17) :]}"  # noqa: E501 -- no blank to break it at
     return model + suffix

@@ -1,9 +1,9 @@
-"""Redis tells which keys of the exact tier change:
-client-side caching in broadcasting mode (redis.io/docs/reference/client-side-caching).
+"""Invalidate the local cache when keys of the exact tier change in Redis.
 
-One connection of its own: it subscribes to the invalidations and redirects its own tracking to
-itself, which every Redis from 6.0 and every Valkey understands without RESP3. Written, deleted,
-expired, evicted: each is a message that names the keys; FLUSHDB names none.
+Client-side caching in broadcasting mode (redis.io/docs/reference/client-side-caching). One
+connection subscribes to the invalidations and redirects its own tracking to itself, which every
+Redis from 6.0 and every Valkey understands without RESP3. A write, deletion, expiry or eviction is
+a message that names the keys; FLUSHDB names none.
 """
 
 import asyncio
@@ -21,17 +21,16 @@ from proxy.core.caching.local_cache import LocalCache
 
 log = logging.getLogger("tokenthrift.proxy")
 INVALIDATION_CHANNEL = "__redis__:invalidate"
-# Seconds without a word before Redis is asked whether it is there, and again until it is held for
-# gone.
+# Seconds without a message before Redis is pinged, and again until it is considered dead.
 MAX_SILENCE_SECONDS = 1.0
 RETRY_DELAY_SECONDS = 1.0
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 class KeyInvalidations:
-    """Keeps a `LocalCache` honest for as long as `run` runs.
+    """Keeps a `LocalCache` in step with Redis while `listen` runs.
 
-    `prefix` as in `RedisCache`; `timeout` in seconds for connecting.
+    `prefix` as in `RedisExactCache`; `timeout` in seconds for connecting.
     """
 
     def __init__(self, url: str, recent: LocalCache, *, prefix: str, timeout: float) -> None:
@@ -47,15 +46,13 @@ class KeyInvalidations:
         )
 
     async def listen(self) -> None:
-        """Listen for ever; start again after a fault.
-
-        A Redis that cannot tell is said once, and the first tier stays empty.
-        """
+        """Listen for ever; reconnect after an error."""
         while True:
             connection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # of redis-py
             try:
                 await self._track_keys(connection)
             except ResponseError as error:
+                # Logged once; the local cache stays empty then.
                 log.warning(
                     "Redis does not report changes, so every exact look-up asks it: %s", error
                 )
@@ -95,9 +92,9 @@ async def _send_command(connection: AbstractConnection, *words: object) -> Any:
 
 
 async def _read_message(connection: AbstractConnection) -> list[Any]:
-    """The next message; a silent Redis is asked for a sign of life first.
+    """Return the next message; ping a silent Redis first.
 
-    Raises redis' own TimeoutError when it gives none.
+    Raises redis-py's TimeoutError if it does not answer.
     """
     try:
         message: list[Any] = await connection.read_response(disconnect_on_error=False)

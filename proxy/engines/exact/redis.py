@@ -1,10 +1,8 @@
 """The exact tier in Redis.
 
 Keys and values are those of the django-redis alias `exact`, so the admin sees what the hot path
-wrote.
-
-Look-ups of the same turn of the event loop go out as one MGET: the client library costs more than
-Redis, and this costs it once.
+wrote. Lookups of the same turn of the event loop go out as one MGET: the client library costs more
+than Redis, and this costs it once.
 """
 
 import asyncio
@@ -21,14 +19,13 @@ PendingLookup = tuple[str, "asyncio.Future[bytes | None]"]
 
 
 class RedisExactCache:
-    """Bytes by key under `<prefix>:1:`, the form django-redis gives them (its KEY_PREFIX
-    and VERSION)."""
+    """Bytes by key under `<prefix>:1:`, as django-redis builds keys (KEY_PREFIX and VERSION)."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 0.1) -> None:
         self._prefix = f"{prefix}:1:"
         self._claim_prefix = f"{prefix}:claims:"
-        # redis-py's own defaults would hold a request for a minute when Redis hangs, and seconds
-        # when it is gone.
+        # redis-py's defaults would delay a request for a minute if Redis hangs, and for seconds if
+        # it is gone.
         self._redis = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
@@ -71,7 +68,7 @@ class RedisExactCache:
         task.add_done_callback(self._fetch_tasks.discard)
 
     async def _fetch_batch(self, batch: list[PendingLookup]) -> None:
-        """One round trip for all. Who has left meanwhile is passed over."""
+        """Fetch all keys in one round trip and resolve the lookups that still wait."""
         try:
             found = await self._redis.mget([key for key, _ in batch])
         except REDIS_ERRORS as error:

@@ -1,9 +1,8 @@
-"""Texts, or pairs of them, waiting for a model:
-one thread, and whatever waits when it is free goes into it together.
+"""A queue that batches texts, or pairs of them, for a model running in one thread.
 
-What finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that
-come meanwhile are the next one. Each says within which time its result is worth having. One that
-would come later is refused at once, and takes nobody's place.
+A job that finds the thread idle starts at once, alone. No job waits for a batch to fill: those that
+arrive meanwhile are the next batch. Each has a deadline; one that would be late is refused at once
+and delays no other.
 """
 
 import asyncio
@@ -15,22 +14,24 @@ from typing import Generic, TypeVar
 
 from proxy.core.errors import ToolUnavailable
 
-# Alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then
-# all 32 wait for it.
+# A text of 12 tokens takes 5.1 ms on one core alone, in a batch of 4 3.7 each, of 32 still 3.4, and
+# then all 32 wait for it.
 MAX_BATCH_ITEMS = 4
-# A batch is padded to its longest text, which may be so many times as long as its shortest.
+# A batch is padded to its longest text, which may be this many times as long as its shortest.
 MAX_LENGTH_RATIO = 2
-MIN_COST_CHARACTERS = 64  # characters; a text costs as much as one of this length at least
+MIN_COST_CHARACTERS = 64  # a shorter text costs as much as one of this length
 PACE_SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
-Item = TypeVar("Item")  # what waits
-Result = TypeVar("Result")  # what the model makes of it
+Item = TypeVar("Item")  # the input
+Result = TypeVar("Result")  # the model's output
 
 
 @dataclass(slots=True, eq=False)
 class BatchJob(Generic[Item, Result]):
-    """One item on its way, its size in characters, until
-    when its result is of use (by the monotonic clock), and how many callers wait."""
+    """One waiting or running item.
+
+    `deadline`: until when its result is useful, by the monotonic clock; `callers`: how many wait.
+    """
 
     item: Item
     result: asyncio.Future[Result]
@@ -44,9 +45,9 @@ class BatchJob(Generic[Item, Result]):
 
 
 class BatchQueue(Generic[Item, Result]):
-    """`run` works in the thread and gives an outcome for each item.
+    """A queue before one thread; `run` works there and returns an outcome per item.
 
-    All else happens in the event loop.
+    Everything else runs in the event loop.
     """
 
     def __init__(
@@ -57,24 +58,23 @@ class BatchQueue(Generic[Item, Result]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting_jobs: list[BatchJob[Item, Result]] = []
         self._running_jobs: list[BatchJob[Item, Result]] = []
-        # Seconds a character; unknown until a second batch is done, for the first one loads the
+        # Seconds per character; unknown until a second batch is done, for the first one loads the
         # model.
         self._seconds_per_character = 0.0
         self._is_model_loaded = False
 
     def add_item(self, item: Item, size: int, within: float) -> BatchJob[Item, Result]:
-        """A new job.
+        """Add a job.
 
-        Raises ToolUnavailable when those before it and itself would take more than `within`
-        seconds, or after `close`.
-
-        Where nobody is before it, it is tried whatever it is thought to take: otherwise one slow
-        batch would shut the door for good.
+        Raises ToolUnavailable if the job and those before it would take more than `within` seconds,
+        or after `close`.
         """
         self._drop_abandoned()
         job: BatchJob[Item, Result] = BatchJob(
             item, asyncio.get_running_loop().create_future(), size, time.monotonic() + within
         )
+        # With an empty queue the job runs whatever it is expected to take: otherwise one slow batch
+        # would block the queue for good.
         if before := (*self._running_jobs, *self._waiting_jobs):
             self._check_expected_wait(job, before, within)
         self._waiting_jobs.append(job)
@@ -83,13 +83,13 @@ class BatchQueue(Generic[Item, Result]):
         return job
 
     def close(self) -> None:
-        """Let the thread end; items not begun are given up."""
+        """Let the thread end; items that were not begun are dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         waiting, self._waiting_jobs = self._waiting_jobs, []
         self._resolve_jobs(waiting, [ToolUnavailable(self._name, "closed")] * len(waiting))
 
     def _drop_abandoned(self) -> None:
-        """Whoever asked has left: to work on it would make the others late too."""
+        """Drop the jobs whose callers have all left, which would only delay the others."""
         for job in self._waiting_jobs:
             if not job.callers:
                 job.result.cancel()
@@ -105,9 +105,9 @@ class BatchQueue(Generic[Item, Result]):
             )
 
     def _drop_late(self) -> None:
-        """A result that comes too late is work for nothing,
-        and with every item a little late none would be in time."""
+        """Drop the jobs that would miss their deadline."""
         now = time.monotonic()
+        # With every job a little late none would be in time.
         late = [
             job
             for job in self._waiting_jobs
@@ -138,7 +138,7 @@ class BatchQueue(Generic[Item, Result]):
     def _finish_batch(
         self, done: "asyncio.Future[tuple[list[Result | ToolUnavailable], float]]"
     ) -> None:
-        """Hand out the results and go on with what came meanwhile."""
+        """Resolve the batch's jobs and start the next batch."""
         batch, self._running_jobs = self._running_jobs, []
         if done.cancelled():
             self._resolve_jobs(batch, [ToolUnavailable(self._name, "closed")] * len(batch))
@@ -164,13 +164,13 @@ class BatchQueue(Generic[Item, Result]):
                 continue
             if isinstance(outcome, ToolUnavailable):
                 job.result.set_exception(outcome)
-                job.result.exception()  # heard, should its callers have left
+                job.result.exception()  # retrieved, should its callers have left
             else:
                 job.result.set_result(outcome)
 
 
 def select_batch(waiting: Sequence[BatchJob[Item, Result]]) -> list[BatchJob[Item, Result]]:
-    """The oldest job and those of about its length, oldest first, at most MOST."""
+    """Select the oldest job and others of similar length, oldest first, at most MAX_BATCH_ITEMS."""
     chosen: list[BatchJob[Item, Result]] = []
     least = most = waiting[0].cost_characters
     for job in waiting:

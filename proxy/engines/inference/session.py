@@ -1,4 +1,4 @@
-"""Exported models on onnxruntime, and their tokenizers."""
+"""Open exported models on onnxruntime, and their tokenizers."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def open_session(graph: Path) -> Any:
-    """The model behind one graph file. Raises what onnxruntime raises."""
+    """Open the model of a graph file. Raises what onnxruntime raises."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Two threads take half the time of one where two cores are free. They must not spin while they
+    # Two threads take half the time of one if two cores are free. They must not spin while they
     # wait for each other: on a single core that doubles the time instead (12 tokens: 9.2 ms;
     # without 5.1, as with one thread).
     options.intra_op_num_threads, options.inter_op_num_threads = (
@@ -23,7 +23,7 @@ def open_session(graph: Path) -> Any:
 
 
 def open_tokenizer(file: Path, longest: int) -> Any:
-    """The tokenizer of one `tokenizer.json`; it cuts after `longest` tokens and does not pad."""
+    """Open a `tokenizer.json`, set to truncate after `longest` tokens and not to pad."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))

@@ -1,5 +1,7 @@
-"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of
-what this does (docs/decisions/0007)."""
+"""Providers over HTTP, by aiohttp.
+
+httpx on aiohttp's transport carried half as many requests (docs/decisions/0007).
+"""
 
 import asyncio
 import socket
@@ -14,15 +16,15 @@ from proxy.core.upstream_replies import read_limited
 from proxy.engines.providers.resolver import PublicResolver
 
 KEEPALIVE_SECONDS = 60
-# Before a byte of the request was sent: no connection, no name, no certificate, an address that is
-# none.
+# Errors before a byte of the request was sent: no connection, no such name, no valid certificate,
+# an invalid URL.
 UNSENT_ERRORS = (aiohttp.ClientConnectorError, ValueError)
-# ValueError: an address that is no URL.
+# ValueError: the address is not a URL.
 HTTP_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class HttpReply:
-    """A provider's answer whose headers are here and whose body is on its way."""
+    """A provider's reply whose headers were received and whose body may still be arriving."""
 
     def __init__(self, response: aiohttp.ClientResponse, *, limit: int) -> None:
         self.status = response.status
@@ -31,7 +33,7 @@ class HttpReply:
         self._max_body_bytes = limit
 
     async def read_body(self) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises UpstreamTimeout, UpstreamUnreachable, or UpstreamInvalid beyond the size limit.
         """
@@ -45,16 +47,13 @@ class HttpReply:
             raise _build_gateway_error(error) from error
 
     async def close(self) -> None:
-        """Give the connection back when the body was read to its end, else close it:
-        that tells the provider to stop."""
+        """Release the connection if the body was read to its end, else close it."""
+        # Closing tells the provider to stop.
         self._response.close()
 
 
 class HttpUpstream:
-    """Two connection pools: to public providers, and to those that may live on a private network.
-
-    Redirects are not followed: an upstream is where the administrator said it is.
-    """
+    """Two connection pools: to public providers, and to those that may be on a private network."""
 
     def __init__(self, *, body_limit: int) -> None:
         self._max_body_bytes = body_limit
@@ -91,6 +90,7 @@ class HttpUpstream:
         )
         url = f"{target.base_url.rstrip('/')}/chat/completions"
         try:
+            # Redirects are not followed: an upstream is where the administrator said it is.
             response = await session.post(
                 url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             )
@@ -116,11 +116,11 @@ def _open_session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
 
 
 def _open_keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """One that gives signs of life while a provider thinks:
-    middleboxes forget a connection that is silent for some minutes."""
+    """Open a socket with TCP keepalive."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setblocking(False)
+    # Middleboxes drop a connection that is silent for some minutes while a provider thinks.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
         ("TCP_KEEPIDLE", KEEPALIVE_SECONDS),
@@ -133,10 +133,8 @@ def _open_keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _build_gateway_error(error: Exception) -> GatewayError:
-    """Our error for aiohttp's.
-
-    The provider's address stays out of the message: it is the administrator's business.
-    """
+    """Convert aiohttp's error to ours."""
+    # The provider's address stays out of the messages: it is the administrator's business.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return UpstreamUnreachable("The upstream could not be reached: no connection in time.")
     if isinstance(error, TimeoutError):

@@ -1,8 +1,7 @@
-"""Name look-ups that refuse private addresses, so that a public name cannot lead the gateway
-into its own network.
+"""Name lookups that refuse private addresses.
 
-The check is made on what the connection will really use, after the look-up: a name judged earlier
-could resolve to something else by now (DNS rebinding).
+So a public name cannot lead the gateway into its own network. The addresses checked are those that
+the connection uses: a name checked earlier could resolve to something else by now (DNS rebinding).
 """
 
 import socket
@@ -14,8 +13,7 @@ from proxy.core.upstream_urls import is_private
 
 
 class PublicResolver(AbstractResolver):
-    """The system's resolver, less every answer that is loopback, private,
-    link-local or otherwise not public."""
+    """The system's resolver without loopback, private, link-local and other internal addresses."""
 
     def __init__(self) -> None:
         self._system_resolver = ThreadedResolver()
@@ -23,7 +21,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Raises OSError when nothing public is left, as for a name that does not exist."""
+        """Resolve to public addresses. Raises OSError if there are none, as for an unknown name."""
         found = await self._system_resolver.resolve(host, port, family)
         public = [answer for answer in found if not is_private(answer["host"])]
         if not public:

@@ -1,4 +1,4 @@
-"""A call that its caller may leave at any moment without harm to the connection it uses."""
+"""Run a call that its caller may leave at any moment without harm to its connection."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,19 +8,19 @@ T = TypeVar("T")
 
 
 async def run_detached(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, run as a task of its own. `work` must bring its own deadline.
+    """Return the result of `work`, run in a task of its own with a deadline of its own.
 
-    When the caller is cancelled (the cache budget is spent, the client left) it leaves at once, and
-    the task ends at its own deadline and hands its connection back. Cancelled in the middle of
-    handing it back, both pools used here lose the connection for good.
+    A cancelled caller (cache budget spent, client disconnected) leaves at once, and the task goes
+    on to its own deadline.
     """
     task = asyncio.create_task(work)
     task.add_done_callback(_consume_error)
+    # Cancelled while they release a connection, both pools used here would lose it for good.
     return await asyncio.shield(task)
 
 
 def _consume_error(task: asyncio.Task[Any]) -> None:
-    """A failure after the caller left concerns nobody:
-    without this, asyncio would log it as never retrieved."""
+    """Retrieve the task's error."""
+    # Without this, asyncio would log a failure after the caller left as never retrieved.
     if not task.cancelled():
         task.exception()

@@ -1,9 +1,9 @@
-"""One PostgreSQL connection, driven by the event loop itself:
-a statement leaves in the turn that asks it, and its answer is there in the turn it arrives
-(postgresql.org/docs/current/libpq-async.html).
+"""A PostgreSQL connection driven by the event loop itself.
 
-psycopg's cursors do the same in 0.3 ms of Python and four turns a statement, its pool in two more;
-beside an embedder each of those turns waits for the processor.
+A statement is sent in the turn of the loop that asks for it, and its result is there in the turn it
+arrives (postgresql.org/docs/current/libpq-async.html). psycopg's cursors do the same in 0.3 ms of
+Python and four turns per statement, its pool in two more; beside an embedder each of those turns
+waits for the processor.
 """
 
 import asyncio
@@ -18,14 +18,17 @@ from psycopg.pq.abc import PGresult
 
 from proxy.engines.semantic.pg_sql import Statement
 
-PgValue = bytes | str | None  # bytes go in PostgreSQL's binary form, str as text
+PgValue = bytes | str | None  # bytes are sent in binary format, str as text
 BINARY_FORMAT = 1
 SUCCESS_STATUSES = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """A statement on its way, and until when (by the event loop's clock) its answer is of use."""
+    """A statement to run.
+
+    `deadline`: until when its answer is useful, by the event loop's clock.
+    """
 
     statement: Statement
     values: dict[str, PgValue]
@@ -35,12 +38,14 @@ class Query:
     def set_error(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
-            self.answer.exception()  # heard, should the caller be leaving
+            self.answer.exception()  # retrieved, should the caller be leaving
 
 
 class PgConnection:
-    """`freed` is called when the next statement may come,
-    `lost` once when the connection is gone."""
+    """A connection that runs one statement at a time.
+
+    `freed` is called when it can take the next statement, `lost` once when it is closed.
+    """
 
     def __init__(
         self,
@@ -63,30 +68,28 @@ class PgConnection:
         self._input_poll.register(self._socket, select.POLLIN)
 
     def is_ready(self) -> bool:
-        """Whether a statement can be sent.
-
-        A connection on which something came that nobody asked for is dropped: a server says so that
-        it closes it, and the event loop may not have been told yet.
-        """
+        """Whether a statement can be sent; a connection that the server closed is dropped."""
         if self._query is not None or self._is_closed:
             return False
+        # Unrequested input: the server announces that it closes, and the event loop may not know
+        # yet.
         if self._input_poll.poll(0):
             self.close_with_error(psycopg.OperationalError("the server closed an idle connection"))
         return not self._is_closed
 
     def get_overdue_seconds(self, now: float) -> float:
-        """Seconds since the statement under way should have been answered; negative before."""
+        """Return how many seconds the running statement is past its deadline; negative before."""
         return float("-inf") if self._query is None else now - self._query.deadline
 
     def start_query(self, job: Query) -> None:
-        """Send the job's statement, unless nobody waits for it any more."""
+        """Send the job's statement, unless its caller has left."""
         if job.answer.done():
             return
         self._query = job
         self._run_guarded(self._send_query)
 
     def close_with_error(self, error: Exception) -> None:
-        """Close the connection; the job under way fails with that error."""
+        """Close the connection; the running job fails with `error`."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -121,7 +124,7 @@ class PgConnection:
         self._flush_output()
 
     def _flush_output(self) -> None:
-        """What the socket does not take now goes when it can."""
+        """Write to the socket; what it does not take now is written when it becomes writable."""
         unsent = self._pgconn.flush() != 0
         if unsent != self._is_writing:
             self._is_writing = unsent
@@ -163,9 +166,10 @@ class PgConnection:
         self._on_free()
 
     def _fail_query(self, job: Query, error: psycopg.Error) -> None:
-        """After an error a statement may have to be prepared anew (its table is another one):
-        so does a new connection. A statement that took too long was a good one."""
+        """Fail the job; on any error but a timeout close the connection."""
         if isinstance(error, errors.QueryCanceled):
             job.set_error(error)
         else:
+            # The statement may have to be prepared anew (its table was replaced), which a new
+            # connection does. After a timeout the statement is still valid.
             self.close_with_error(error)

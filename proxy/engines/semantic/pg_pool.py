@@ -1,5 +1,4 @@
-"""A few PostgreSQL connections that take one statement at a time each;
-who finds none free waits for the first that is."""
+"""A pool of PostgreSQL connections that run one statement at a time; callers queue for them."""
 
 import asyncio
 from collections import deque
@@ -12,18 +11,18 @@ from proxy.engines.semantic.pg_connection import PgConnection, PgValue, Query
 from proxy.engines.semantic.pg_sql import Statement
 
 MAX_OVERDUE_SECONDS = (
-    1.0  # seconds by which a statement must be overdue before its connection is taken for dead
+    1.0  # by which a statement is overdue before its connection is considered dead
 )
 
 
 class PoolClosed(Exception):
-    """Asked after `close`."""
+    """The pool was used after `close`."""
 
 
 class PgPool:
-    """`connect` opens a connection, within a deadline of its own.
+    """A pool of up to `size` connections.
 
-    Nothing is connected before the first `ask`.
+    `connect` opens one, within a deadline of its own. Nothing is connected before the first query.
     """
 
     def __init__(
@@ -39,10 +38,10 @@ class PgPool:
     async def run_query(
         self, statement: Statement, values: dict[str, PgValue], seconds: float
     ) -> PGresult:
-        """The statement's result, in binary. Raises TimeoutError, Closed, psycopg.Error or OSError.
+        """Run the statement and return its result in binary format.
 
-        A caller may leave at any moment: what was sent is answered, and then the connection is free
-        again.
+        Raises TimeoutError, PoolClosed, psycopg.Error or OSError. A caller may leave at any moment:
+        a sent statement is completed, and then its connection is free again.
         """
         if self._is_closed:
             raise PoolClosed
@@ -58,7 +57,7 @@ class PgPool:
                 self._waiting_queries.remove(job)
 
     def close(self) -> None:
-        """Drop the connections; whoever waits is told."""
+        """Close the connections; waiting callers get PoolClosed."""
         self._is_closed = True
         for task in self._connect_tasks:
             task.cancel()
@@ -67,8 +66,7 @@ class PgPool:
         self._fail_waiting(PoolClosed())
 
     def _assign_queries(self) -> None:
-        """Statements to free connections, oldest first;
-        one more connection where that is not enough."""
+        """Send waiting statements on free connections, oldest first; open one more if needed."""
         for line in list(self._connections):
             while self._waiting_queries and line.is_ready():
                 line.start_query(self._waiting_queries.popleft())

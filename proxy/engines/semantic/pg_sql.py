@@ -1,7 +1,7 @@
 """The SQL of the pgvector backend.
 
-Embedder and dimension stand in the text, not in parameters: the planner can then prove that the
-partial index of that embedder fits.
+Embedder and dimension are literals, not parameters: the planner can then prove that the partial
+index of that embedder fits.
 """
 
 import re
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-# hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact
-# order of distance.
+# hnsw.iterative_scan: scan the index until enough rows of the bucket are found, in exact order of
+# distance.
 SESSION_SETTINGS_SQL = (
     b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', "
     b"'strict_order', false)"
@@ -41,8 +41,7 @@ DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 """
 
-# In the order of the key: a page begins where the last one ended, whatever was moved or has come
-# meanwhile.
+# In key order: a page begins where the last one ended, whatever was moved or inserted meanwhile.
 OUTDATED_SQL = b"""
 SELECT embedder, entry_id, plan_id, question, envelope FROM proxy_semanticentry
 WHERE embedder <> %(embedder)s AND expires_at > now() AND entry_id > %(after)s ORDER BY entry_id LIMIT %(limit)s
@@ -55,9 +54,9 @@ UPDATE proxy_semanticentry SET embedder = %(embedder)s, embedding = %(embedding)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`text` with $1, $2 and so on for the values of `names`.
+    """A statement with $1, $2 and so on for the values of `parameter_names`.
 
-    `label`: under which a connection prepares it; empty: planned each time.
+    `label`: the name under which connections prepare it; empty: planned each time.
     """
 
     text: bytes
@@ -66,7 +65,7 @@ class Statement:
 
 
 def build_statement(query: bytes, *, label: str = "") -> Statement:
-    """A query with placeholders as psycopg writes them, in PostgreSQL's own form."""
+    """Convert a query with psycopg's placeholders to PostgreSQL's own."""
     names = tuple(dict.fromkeys(re.findall(rb"%\((\w+)\)[sb]", query)))
     text = re.sub(
         rb"%\((\w+)\)[sb]", lambda found: b"$%d" % (names.index(found[1]) + 1), query
@@ -75,12 +74,12 @@ def build_statement(query: bytes, *, label: str = "") -> Statement:
 
 
 def build_exact_query(embedder_id: str, dimension: int) -> bytes:
-    """The distances of `most` entries of the bucket, measured (all of them when null);
-    the last column is how many were.
+    """Build the query that measures up to `most` entries (null: all) and returns the nearest.
 
-    MATERIALIZED keeps the planner from walking the HNSW index instead. The wide columns are read
-    for the winners only.
+    Its last column is how many were measured.
     """
+    # MATERIALIZED keeps the planner from walking the HNSW index instead. The wide columns are read
+    # for the nearest entries only.
     return (
         sql.SQL("""
 WITH measured AS MATERIALIZED (
@@ -96,8 +95,7 @@ FROM winners JOIN proxy_semanticentry USING (entry_id) ORDER BY distance
 
 
 def build_approximate_query(embedder_id: str, dimension: int) -> bytes:
-    """The nearest by the HNSW index of this embedder where there is one
-    and the planner finds it worth while."""
+    """Build the query for the nearest entries, which may use the HNSW index."""
     return (
         sql.SQL("""
 SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance, scope, question, envelope FROM proxy_semanticentry
@@ -110,8 +108,9 @@ ORDER BY embedding::halfvec({dimension}) <=> %(near)s LIMIT %(limit)s
 
 
 def _build_literals(embedder_id: str, dimension: int) -> dict[str, sql.Literal]:
-    """Constants for the text of a query; psycopg reads a lone % there as a placeholder."""
+    """Build the literals of a query."""
     return {
+        # psycopg reads a single % in the text as a placeholder.
         "embedder": sql.Literal(embedder_id.replace("%", "%%")),
         "dimension": sql.Literal(dimension),
     }

@@ -1,12 +1,8 @@
-"""Semantic entries in PostgreSQL with pgvector >= 0.8:
-table `proxy_semanticentry`, made by Django's migrations.
+"""Semantic entries in PostgreSQL with pgvector >= 0.8, in the table `proxy_semanticentry`.
 
-A bucket is searched in one of two ways. Up to LARGE_BUCKET entries: a B-tree finds them and every
-distance is measured, which is exact and takes about a microsecond an entry. Above that: the partial
-HNSW index of the default embedder (for other embedders, an exact scan). The planner is not left to
-choose between the two: a prepared statement is planned for the average bucket, and filtered HNSW is
-slow and may return too few rows when its bucket is a small part of the index
-(github.com/pgvector/pgvector#filtering); then the exact way is taken.
+Up to LARGE_BUCKET entries a B-tree finds a bucket and every distance is measured, which is exact
+and takes about a microsecond an entry. A larger one is searched by the partial HNSW index of the
+default embedder (for other embedders, by an exact scan).
 """
 
 import asyncio
@@ -45,7 +41,8 @@ from proxy.engines.semantic.validation import check_entry, check_unit_vector, cl
 LARGE_BUCKET = 3000
 MAX_KNOWN_LARGE_BUCKETS = 10_000
 PURGE_BATCH = 1000
-# Connections; a look-up does not wait behind writes, and one slow write not in the way of all.
+# Number of connections; a lookup does not wait behind writes, and one slow write does not block the
+# others.
 READ_CONNECTIONS, WRITE_CONNECTIONS = 2, 2
 UPSERT_STATEMENT, GET_STATEMENT, DELETE_STATEMENT = (
     build_statement(UPSERT_SQL, label="add"),
@@ -60,22 +57,20 @@ OUTDATED_STATEMENT, MOVE_STATEMENT = (
 
 
 class DropOnCancelConnection(psycopg.AsyncConnection):
-    """A connection that is dropped when a query is cancelled:
-    psycopg would ask the server to stop it and wait up to 10 s, and a server that hangs never
-    answers."""
+    """A connection that is dropped when a query is cancelled."""
 
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:
+        # psycopg would ask the server to stop the query and wait up to 10 s, and a server that
+        # hangs never answers.
         self.pgconn.finish()
 
 
 class PgvectorCache:
-    """Entries of one embedder.
+    """The entries of one embedder.
 
-    `dsn`: a libpq URL; times in seconds: `timeout` bounds a look-up, `write_timeout` everything
-    else.
-
-    Nothing is connected before the first call, and a server that is down or hangs costs a call its
-    timeout at most.
+    `dsn`: a libpq URL; times in seconds: `timeout` limits a lookup, `write_timeout` everything
+    else. Nothing is connected before the first call; a server that is down costs a call at most its
+    timeout.
     """
 
     name = "pgvector_semantic"
@@ -108,7 +103,7 @@ class PgvectorCache:
     async def find_nearest(
         self, bucket: str, vector: Vector, *, floor: float, limit: int
     ) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first.
+        """Return the bucket's `limit` nearest unexpired entries with cosine >= `floor`.
 
         Raises ToolUnavailable.
         """
@@ -129,7 +124,11 @@ class PgvectorCache:
     async def _search_bucket(
         self, bucket: str, values: dict[str, PgValue], limit: int, until: float
     ) -> PGresult:
-        """All within one deadline, by the event loop's clock."""
+        """Search the bucket exactly or approximately, by its size; `until` by the loop's clock."""
+        # The planner does not choose between the two: a prepared statement is planned for the
+        # average bucket, and filtered HNSW is slow and may return too few rows if its bucket is a
+        # small part of the index (github.com/pgvector/pgvector#filtering); then the exact way is
+        # taken.
         if bucket not in self._large_buckets:
             found = await self._run_read(self._exact_statement, values, until)
             if not found.ntuples or count_compared(found) <= LARGE_BUCKET:
@@ -142,13 +141,13 @@ class PgvectorCache:
             return found
         self._large_buckets.discard(
             bucket
-        )  # it has shrunk, or the index gave up before it found enough
+        )  # it has shrunk, or the index stopped before it found enough
         return await self._run_read(self._exact_statement, values | {"most": None}, until)
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `find_nearest`.
+        """Store one entry, replacing one of the same `entry_id`; the next `find_nearest` sees it.
 
-        The same `entry_id` replaces. Raises ToolUnavailable.
+        Raises ToolUnavailable.
         """
         row = build_row(entry, check_entry(self.name, entry, self._embedder, self._dimension))
         await self._run_write(
@@ -156,21 +155,18 @@ class PgvectorCache:
         )
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry, under whichever embedder; one that does not exist is no error.
-
-        Raises ToolUnavailable.
-        """
+        """Delete an entry of any embedder; no error if there is none. Raises ToolUnavailable."""
         await self._run_write(DELETE_STATEMENT, {"entry_id": entry_id})
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
-        """The entry, unless it has expired or is another embedder's. Raises ToolUnavailable."""
+        """Return the entry unless expired or another embedder's. Raises ToolUnavailable."""
         found = await self._run_write(
             GET_STATEMENT, {"entry_id": entry_id, "embedder": self._embedder}
         )
         return build_entry(found, entry_id, self._embedder) if found.ntuples else None
 
     async def purge_expired(self) -> int:
-        """Remove the expired entries of every embedder, a batch at a time; the number removed.
+        """Delete the expired entries of every embedder in batches; return their number.
 
         Raises ToolUnavailable.
         """
@@ -184,7 +180,7 @@ class PgvectorCache:
                 return total
 
     async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
-        """Unexpired entries of other embedders, `batch` at a time. Raises ToolUnavailable."""
+        """Iterate over unexpired entries of other embedders in batches. Raises ToolUnavailable."""
         after = ""
         while True:
             found = await self._run_write(
@@ -197,8 +193,10 @@ class PgvectorCache:
             after = (found.get_value(found.ntuples - 1, 1) or b"").decode()
 
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
-        """Give an entry of another embedder its vector here;
-        one that was replaced meanwhile stays as it is. Raises ToolUnavailable."""
+        """Give another embedder's entry its vector of this one, unless it was replaced meanwhile.
+
+        Raises ToolUnavailable.
+        """
         embedding = HalfVector(check_unit_vector(self.name, vector, self._dimension)).to_binary()
         row: dict[str, PgValue] = {
             "embedder": self._embedder,
@@ -209,8 +207,7 @@ class PgvectorCache:
         await self._run_write(MOVE_STATEMENT, row)
 
     async def check_ready(self) -> None:
-        """Raises ToolUnavailable when PostgreSQL does not answer,
-        or lacks the vector extension or the table."""
+        """Raise ToolUnavailable if PostgreSQL, the vector extension or the table is missing."""
         try:
             extension, table = await self._check_schema()
         except TimeoutError as error:
@@ -229,12 +226,12 @@ class PgvectorCache:
             )
 
     async def close(self) -> None:
-        """Close the connections; waits for no server."""
+        """Close the connections without waiting for a server."""
         self._read_pool.close()
         self._write_pool.close()
 
     async def _check_schema(self) -> tuple[bool, bool]:
-        """Whether extension and table exist."""
+        """Return whether extension and table exist."""
         async with asyncio.timeout(self._write_timeout):
             async with await DropOnCancelConnection.connect(
                 self._dsn, autocommit=True, connect_timeout=2
@@ -243,7 +240,7 @@ class PgvectorCache:
         return bool(row and row[0]), bool(row and row[1])
 
     async def _open_connection(self, timeout: float) -> DropOnCancelConnection:
-        """A new connection whose statements the server stops shortly before `timeout`.
+        """Open a connection whose statements the server cancels shortly before `timeout`.
 
         Raises psycopg.Error, OSError or TimeoutError.
         """
@@ -271,7 +268,7 @@ class PgvectorCache:
     async def _run_query(
         self, lines: PgPool, query: Statement, values: dict[str, PgValue], seconds: float
     ) -> PGresult:
-        """Raises ToolUnavailable, never anything else."""
+        """Run a statement on a pool. Raises ToolUnavailable and nothing else."""
         try:
             return await lines.run_query(query, values, seconds)
         except (TimeoutError, psycopg.errors.QueryCanceled) as error:
@@ -283,7 +280,7 @@ class PgvectorCache:
 
 
 def build_candidates(found: PGresult) -> list[Candidate]:
-    """From rows of entry_id, distance, scope, question, envelope, in binary."""
+    """Build candidates from rows of entry_id, distance, scope, question, envelope, in binary."""
     made = []
     for row in range(found.ntuples):
         entry_id, distance, scope, question, envelope = (
@@ -302,7 +299,7 @@ def build_candidates(found: PGresult) -> list[Candidate]:
 
 
 def build_entry(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
-    """From the one row of GET, in binary."""
+    """Build the entry from the one row of GET_SQL, in binary."""
     bucket, scope, plan_id, question, embedding, envelope, created_at, expires_at = (
         found.get_value(0, column) or b"" for column in range(8)
     )
@@ -321,7 +318,7 @@ def build_entry(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
 
 
 def build_outdated_entry(found: PGresult, row: int) -> OutdatedEntry:
-    """From a row of OUTDATED, in binary."""
+    """Build an entry from a row of OUTDATED_SQL, in binary."""
     place, entry_id, plan_id, question, envelope = (
         found.get_value(row, column) or b"" for column in range(5)
     )
@@ -335,12 +332,12 @@ def build_outdated_entry(found: PGresult, row: int) -> OutdatedEntry:
 
 
 def count_compared(found: PGresult) -> int:
-    """How many entries an exact search compared."""
+    """Return how many entries an exact search compared."""
     return int.from_bytes(found.get_value(0, 5) or b"")
 
 
 def build_row(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
-    """The entry as a row of `proxy_semanticentry`, with this vector."""
+    """Build the row of `proxy_semanticentry` for an entry with this vector."""
     return {
         "entry_id": entry.entry_id,
         "bucket": entry.bucket,
@@ -366,14 +363,14 @@ def _to_pg_value(value: HalfVector | bytes | datetime | int | str) -> PgValue:
 
 
 def _format_statement_timeout(seconds: float) -> str:
-    """A statement_timeout somewhat below the deadline here:
-    a slow server then says so itself, and the connection lives on."""
+    """Format a statement_timeout slightly below the deadline in this process."""
+    # A slow server then reports the timeout itself, and the connection stays usable.
     return f"{max(1, round(seconds * 800))}ms"
 
 
 def _describe_error(error: BaseException) -> str:
-    """The first line of the server's message and its SQLSTATE, without the detail lines,
-    which quote values."""
+    """Return the first line of the server's message and its SQLSTATE."""
+    # The detail lines quote values.
     lines = str(error).strip().splitlines() or [type(error).__name__]
     state = getattr(error, "sqlstate", None)
     return f"{lines[0]} ({state})" if state else lines[0]

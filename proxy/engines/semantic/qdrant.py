@@ -1,14 +1,11 @@
-"""Semantic entries in Qdrant (a server no more than a minor version from the client, spoken to
-over REST).
+"""Semantic entries in Qdrant, over REST (a server at most a minor version from the client).
 
-One collection for each installation, embedder and dimension. The bucket is a condition inside the
-search, served by an index on the payload that also keeps a bucket's entries together
-(qdrant.tech/documentation/guides/multitenancy). A bucket below Qdrant's `full_scan_threshold` is
-compared entry by entry, a larger one searched through the graph: Qdrant decides, by the size of the
-bucket.
-
-A local client (`:memory:`, a folder) belongs to one process alone: two workers would not see each
-other's entries. It is for tests.
+One collection per installation, embedder and dimension. The bucket is a condition inside the
+search, served by a payload index that also keeps a bucket's entries together
+(qdrant.tech/documentation/guides/multitenancy). Qdrant compares a bucket below its
+`full_scan_threshold` entry by entry and searches a larger one through the graph. A local client
+(`:memory:`, a folder) is for tests: it belongs to one process, and two workers would not see each
+other's entries.
 """
 
 import asyncio
@@ -50,10 +47,10 @@ T = TypeVar("T")
 
 
 class QdrantCache:
-    """Entries of one embedder.
+    """The entries of one embedder.
 
-    `prefix` sets this installation apart from others on the same Qdrant; times in seconds:
-    `timeout` bounds a look-up, `write_timeout` everything else. `close` closes the client.
+    `prefix` separates this installation from others on the same Qdrant; times in seconds: `timeout`
+    limits a lookup, `write_timeout` everything else. `close` closes the client.
     """
 
     name = "qdrant_semantic"
@@ -73,7 +70,7 @@ class QdrantCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        # No slug holds a tilde: no installation's names begin with another's.
+        # No slug contains a tilde, so no installation's names begin with another's.
         self._collection_prefix = f"{slug(prefix)}~"
         self._collection = f"{self._collection_prefix}{slug(embedder_id)}~{dimension}"
         self._is_created = False
@@ -91,11 +88,9 @@ class QdrantCache:
         timeout: float = 0.1,
         write_timeout: float = 2.0,
     ) -> Self:
-        """On a server; nothing is connected yet.
-
-        Left to itself the client keeps no connection to this machine open and asks for the server's
-        version in a thread.
-        """
+        """Create the cache with a client for a server; nothing is connected yet."""
+        # By default the client keeps no connection to this machine open and asks for the server's
+        # version in a thread.
         limits = httpx.Limits(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
         )
@@ -119,8 +114,10 @@ class QdrantCache:
     async def find_nearest(
         self, bucket: str, vector: Vector, *, floor: float, limit: int
     ) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first;
-        none where the collection has vanished. Raises ToolUnavailable."""
+        """Return the bucket's `limit` nearest unexpired entries with cosine >= `floor`.
+
+        Empty if the collection has vanished. Raises ToolUnavailable.
+        """
         near = check_unit_vector(self.name, vector, self._dimension).tolist()
         found = await self._run_detached(
             lambda: self._search_bucket(bucket, near, floor, limit), self._timeout
@@ -152,9 +149,9 @@ class QdrantCache:
         return list(answer.points)
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `find_nearest`.
+        """Store one entry, replacing one of the same `entry_id`; the next `find_nearest` sees it.
 
-        The same `entry_id` replaces. Raises ToolUnavailable.
+        Raises ToolUnavailable.
         """
         vector = check_entry(self.name, entry, self._embedder, self._dimension).tolist()
         payload = {
@@ -173,7 +170,7 @@ class QdrantCache:
         )
 
     async def _put_point(self, point: str, vector: list[float], payload: dict[str, Any]) -> None:
-        """Into the collection, which is made where it is not, or not any more."""
+        """Write the point, creating the collection if it is missing."""
         await self._ensure_collection()
         kept = [models.PointStruct(id=point, vector=vector, payload=payload)]
         try:
@@ -186,10 +183,7 @@ class QdrantCache:
             await self._client.upsert(self._collection, kept, wait=True)
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry, under whichever embedder; one that does not exist is no error.
-
-        Raises ToolUnavailable.
-        """
+        """Delete an entry of any embedder; no error if there is none. Raises ToolUnavailable."""
         await self._run_detached(
             lambda: self._delete_everywhere(derive_point_id(entry_id)), self._write_timeout
         )
@@ -199,7 +193,7 @@ class QdrantCache:
             await self._delete_point(collection, point)
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
-        """The entry, unless it has expired. Raises ToolUnavailable."""
+        """Return the entry, unless it has expired. Raises ToolUnavailable."""
         for point in await self._run_detached(
             lambda: self._retrieve_points(derive_point_id(entry_id)), self._write_timeout
         ):
@@ -223,9 +217,10 @@ class QdrantCache:
             return []
 
     async def purge_expired(self) -> int:
-        """Remove the expired entries of every embedder,
-        and the collections of other embedders that hold none any more; the number of entries
-        removed. Raises ToolUnavailable."""
+        """Delete the expired entries of every embedder, and other embedders' empty collections.
+
+        Return the number of entries deleted. Raises ToolUnavailable.
+        """
         total = 0
         for collection in await self._run_detached(self._list_collections, self._write_timeout):
             total += await self._run_detached(
@@ -254,10 +249,7 @@ class QdrantCache:
         return int(number)
 
     async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
-        """Unexpired entries of this installation's other embedders, `batch` at a time.
-
-        Raises ToolUnavailable.
-        """
+        """Iterate over unexpired entries of other embedders in batches. Raises ToolUnavailable."""
         for collection in await self._run_detached(self._list_collections, self._write_timeout):
             if collection == self._collection:
                 continue
@@ -279,8 +271,10 @@ class QdrantCache:
         )
 
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
-        """Bring one of them here under its new vector, unless this embedder has its own,
-        and remove it there. Raises ToolUnavailable."""
+        """Move an entry to this embedder's collection with its new vector, unless it has one there.
+
+        Raises ToolUnavailable.
+        """
         near = check_unit_vector(self.name, vector, self._dimension).tolist()
         await self._run_detached(lambda: self._move_point(old, near), self._write_timeout)
 
@@ -295,7 +289,7 @@ class QdrantCache:
         await self._delete_point(old.storage_location, point)
 
     async def check_ready(self) -> None:
-        """Raises ToolUnavailable when Qdrant does not answer or cannot hold the collection."""
+        """Raise ToolUnavailable if Qdrant does not answer or cannot hold the collection."""
         await self._run_detached(self._create_collection, self._write_timeout)
 
     async def close(self) -> None:
@@ -303,14 +297,13 @@ class QdrantCache:
         await self._client.close()
 
     async def _ensure_collection(self) -> None:
-        """Many entries may come before the collection is there: one of them makes it."""
+        """Create the collection if needed; of concurrent callers only one does."""
         async with self._create_lock:
             if not self._is_created:
                 await self._create_collection()
 
     async def _create_collection(self) -> None:
-        """Make the collection and its indexes unless they are there:
-        each step may have been the last of a worker that died."""
+        """Create the collection and its indexes unless they exist."""
         if not await self._client.collection_exists(self._collection):
             try:
                 vectors = models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
@@ -318,6 +311,7 @@ class QdrantCache:
             except QDRANT_ERRORS:
                 if not await self._client.collection_exists(self._collection):
                     raise
+        # Also for an existing collection: the worker that created it may have died before this.
         for field, schema in PAYLOAD_INDEXES.items():
             await self._client.create_payload_index(self._collection, field, schema, wait=True)
         self._is_created = True
@@ -330,12 +324,12 @@ class QdrantCache:
                 raise
 
     async def _list_collections(self) -> list[str]:
-        """This installation's, of every embedder."""
+        """List this installation's collections, of every embedder."""
         known = (await self._client.get_collections()).collections
         return sorted(one.name for one in known if one.name.startswith(self._collection_prefix))
 
     async def _run_detached(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
-        """`work` within `seconds`. Raises ToolUnavailable, never anything else."""
+        """Run `work` detached, within `seconds`. Raises ToolUnavailable and nothing else."""
         return await run_detached(self._run_within(work, seconds))
 
     async def _run_within(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
@@ -351,13 +345,13 @@ class QdrantCache:
 
 
 def derive_point_id(entry_id: str) -> str:
-    """Qdrant names points by number or UUID: one made of the id's digest,
-    which nobody who does not know the id can hit."""
+    """Derive a point's UUID from the digest of the entry's id."""
+    # Qdrant identifies points by number or UUID; this one cannot be found without knowing the id.
     return str(uuid.UUID(bytes=hashlib.sha256(entry_id.encode()).digest()[:16]))
 
 
 def _build_candidate(point: models.ScoredPoint) -> Candidate | None:
-    """None for a point that is not one of ours."""
+    """Build the candidate of a point; None if the point is not one of ours."""
     kept = point.payload or {}
     try:
         return Candidate(
@@ -372,7 +366,7 @@ def _build_candidate(point: models.ScoredPoint) -> Candidate | None:
 
 
 def _build_outdated_entry(place: str, kept: dict[str, Any]) -> OutdatedEntry | None:
-    """None for a point that is not one of ours."""
+    """Build the entry of a payload; None if it is not one of ours."""
     try:
         return OutdatedEntry(
             storage_location=place,
@@ -386,7 +380,7 @@ def _build_outdated_entry(place: str, kept: dict[str, Any]) -> OutdatedEntry | N
 
 
 def _build_entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry | None:
-    """Likewise."""
+    """Build the entry of a payload; None if it is not one of ours."""
     try:
         return SemanticEntry(
             entry_id=_require_text(kept["entry_id"]),
@@ -405,7 +399,7 @@ def _build_entry(kept: dict[str, Any], vector: Vector, embedder: str) -> Semanti
 
 
 def _require_text(value: Any) -> str:
-    """A payload's text. Raises TypeError."""
+    """Return the value if it is a string. Raises TypeError."""
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
@@ -416,15 +410,16 @@ def _build_expiry_condition(**bounds: float) -> models.FieldCondition:
 
 
 def _is_collection_missing(error: Exception) -> bool:
-    """Whether the collection is not there: 404, or what a local client says."""
+    """Whether the collection does not exist: a 404, or what a local client raises."""
     if isinstance(error, UnexpectedResponse):
         return error.status_code == 404
     return type(error) is ValueError and "not found" in str(error)
 
 
 def _describe_error(error: Exception) -> str:
-    """One line without the body of the answer, which may quote what was sent."""
+    """Describe the error in one line."""
     if isinstance(error, UnexpectedResponse):
+        # Without the body of the response, which may quote what was sent.
         return f"Qdrant refuses: {error.status_code} {error.reason_phrase}".rstrip()
     cause = error.source if isinstance(error, ResponseHandlingException) else error
     return f"Qdrant does not answer: {type(cause).__name__}"

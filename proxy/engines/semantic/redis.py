@@ -1,12 +1,9 @@
-"""Semantic entries in Redis with its search module (RediSearch 2.4 or later: Redis Stack, Redis 8).
+"""Semantic entries in Redis with RediSearch 2.4 or later (Redis Stack, Redis 8).
 
-One HNSW index for each embedder and dimension: RediSearch leaves a hash whose vector has another
-dimension out of its index without a word. Index and hashes live in database 0, the only one
-RediSearch serves (redis.io/docs/latest/commands/ft.create), whatever the URL says.
-
-As in the pgvector backend, a small bucket is compared entry by entry and a large one searched
-through the graph. RediSearch's own guess measures every entry of a bucket that fills most of the
-index: 5 ms for 20,000 entries, where the graph takes 0.3.
+One HNSW index per embedder and dimension: RediSearch silently leaves a hash whose vector has
+another dimension out of its index. Index and hashes are in database 0, the only one RediSearch
+serves (redis.io/docs/latest/commands/ft.create), whatever the URL says. As in the pgvector backend,
+a small bucket is compared entry by entry and a large one searched through the graph.
 """
 
 import asyncio
@@ -47,10 +44,10 @@ HashFields = dict[
 
 
 class RedisSearchCache:
-    """Entries of one embedder.
+    """The entries of one embedder.
 
-    `prefix` sets this installation apart from others on the same Redis; times in seconds: `timeout`
-    bounds a look-up, `write_timeout` everything else.
+    `prefix` separates this installation from others on the same Redis; times in seconds: `timeout`
+    limits a lookup, `write_timeout` everything else.
     """
 
     name = "redis_semantic"
@@ -72,8 +69,8 @@ class RedisSearchCache:
         self._write_timeout = write_timeout
         self._key_family = redis_migration.KeyFamily(prefix)
         self._index_name = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
-        # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of
-        # what FT.SEARCH answers.
+        # redis-py's defaults hold one call for 59 s if Redis hangs. RESP 2 fixes the shape of
+        # FT.SEARCH replies.
         pool = BlockingConnectionPool.from_url(
             url,
             protocol=2,
@@ -81,22 +78,20 @@ class RedisSearchCache:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             max_connections=connections,
-            timeout=write_timeout,  # for a free connection; a look-up's own deadline comes first
+            timeout=write_timeout,  # for a free connection; a lookup's own deadline comes first
         )
         pool.connection_kwargs["db"] = 0
         self._redis = Redis.from_pool(pool)
-        # Entries of a bucket, and until when that is believed.
+        # Number of entries in a bucket, and until when that count is used.
         self._bucket_sizes: dict[str, tuple[int, float]] = {}
         self._command: Callable[..., Awaitable[Any]] = self._redis.execute_command
 
     async def find_nearest(
         self, bucket: str, vector: Vector, *, floor: float, limit: int
     ) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first.
+        """Return the bucket's `limit` nearest unexpired entries with cosine >= `floor`.
 
-        Raises ToolUnavailable.
-
-        An index that has vanished is made again, and the look-up is a miss.
+        Empty if the index had vanished; it is created again. Raises ToolUnavailable.
         """
         near = check_unit_vector(self.name, vector, self._dimension).tobytes()
         reply = await run_detached(
@@ -110,11 +105,13 @@ class RedisSearchCache:
         ]
 
     async def _search_bucket(self, bucket: str, near: bytes, limit: int) -> list[Any]:
-        """RediSearch's answer: the number of hits, then each key followed by its fields.
+        """Return RediSearch's reply: the number of hits, then each key followed by its fields.
 
-        Just [0] when the index had vanished.
+        [0] if the index had vanished.
         """
         try:
+            # RediSearch's own heuristic measures every entry of a bucket that fills most of the
+            # index: 5 ms for 20,000 entries, where the graph takes 0.3.
             policy = GRAPH_POLICY if await self._is_large_bucket(bucket) else EXACT_POLICY
             reply: list[Any] = await self._command(
                 *self._build_knn_query(bucket, near, limit, policy)
@@ -127,13 +124,12 @@ class RedisSearchCache:
         return reply
 
     async def _is_large_bucket(self, bucket: str) -> bool:
-        """Whether the bucket has more than LARGE_BUCKET entries,
-        as counted at most some seconds ago."""
+        """Whether the bucket has more than LARGE_BUCKET entries, by a count of the last seconds."""
         known = self._bucket_sizes.get(bucket)
         now = time.monotonic()
         if known is None or now > known[1]:
-            # Past its limit RediSearch says how far it counted, which is beyond LARGE_BUCKET by
-            # far.
+            # Beyond its time limit RediSearch returns how far it counted, which is far more than
+            # LARGE_BUCKET.
             reply = await self._command(
                 "FT.SEARCH",
                 self._index_name,
@@ -180,9 +176,9 @@ class RedisSearchCache:
         ]
 
     def _build_candidate(self, key: bytes, fields: list[bytes] | None) -> Candidate | None:
-        """None for an entry that expired between search and reading:
-        RediSearch then answers with null or without its fields."""
+        """Build the candidate; None if the entry expired between search and reading."""
         values = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
+        # RediSearch then replies with null or without the fields.
         if any(values.get(name.encode()) is None for name in CANDIDATE_FIELDS):
             return None
         return Candidate(
@@ -194,9 +190,9 @@ class RedisSearchCache:
         )
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `find_nearest`.
+        """Store one entry, replacing one of the same `entry_id`; the next `find_nearest` sees it.
 
-        The same `entry_id` replaces. Raises ToolUnavailable.
+        Raises ToolUnavailable.
         """
         vector = check_entry(self.name, entry, self._embedder, self._dimension)
         fields: HashFields = {
@@ -219,7 +215,7 @@ class RedisSearchCache:
         )
 
     async def _write_entry(self, key: str, fields: HashFields, expires_at: float) -> None:
-        # Without its index the entry would be found only once something else had made it.
+        # Without its index the entry would not be found until something else had created it.
         await self._create_index()
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping=fields)
@@ -227,10 +223,7 @@ class RedisSearchCache:
             await pipe.execute()
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry, under whichever embedder; one that does not exist is no error.
-
-        Raises ToolUnavailable.
-        """
+        """Delete an entry of any embedder; no error if there is none. Raises ToolUnavailable."""
         await run_detached(
             self._run_within(lambda: self._delete_entry(entry_id), self._write_timeout)
         )
@@ -245,7 +238,7 @@ class RedisSearchCache:
         await self._redis.delete(*(f"{index}:{entry_id}" for index in named | {self._index_name}))
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
-        """The entry, unless it has expired. Raises ToolUnavailable."""
+        """Return the entry, unless it has expired. Raises ToolUnavailable."""
         reply = await run_detached(
             self._run_within(
                 lambda: self._command("HGETALL", self._build_key(entry_id)), self._write_timeout
@@ -256,7 +249,7 @@ class RedisSearchCache:
         )
         try:
             return self._build_entry(entry_id, values) if values else None
-        except (KeyError, ValueError):  # anybody may have written there
+        except (KeyError, ValueError):  # others may have written there
             return None
 
     def _build_entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
@@ -274,12 +267,12 @@ class RedisSearchCache:
         )
 
     async def purge_expired(self) -> int:
-        """Redis expires entries by itself: 0."""
+        """Return 0: Redis expires entries by itself."""
         return 0
 
     async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
-        """Unexpired entries of this installation's other embedders;
-        Redis chooses how many at a time. Raises ToolUnavailable."""
+        """Iterate over pages of unexpired entries of other embedders. Raises ToolUnavailable."""
+        # Redis decides how many entries a page has, not `batch`.
         found = redis_migration.iter_outdated_pages(self._redis, self._key_family, self._index_name)
         while True:
             page = await self._run_within(lambda: anext(found, None), self._write_timeout)
@@ -288,8 +281,10 @@ class RedisSearchCache:
             yield page
 
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
-        """Bring one of them here under its new vector, unless this embedder has its own,
-        and remove it there. Raises ToolUnavailable."""
+        """Move an entry to this embedder's keys with its new vector, unless it has one there.
+
+        Raises ToolUnavailable.
+        """
         near = check_unit_vector(self.name, vector, self._dimension).tobytes()
         await self._run_within(self._create_index, self._write_timeout)
         source, target = f"{old.storage_location}:{old.entry_id}", self._build_key(old.entry_id)
@@ -301,8 +296,7 @@ class RedisSearchCache:
         )
 
     async def check_ready(self) -> None:
-        """Raises ToolUnavailable when Redis does not answer,
-        lacks the search module or cannot hold the index."""
+        """Raise ToolUnavailable if Redis is down, lacks RediSearch or cannot hold the index."""
         await run_detached(self._run_within(self._create_index, self._write_timeout))
 
     async def close(self) -> None:
@@ -311,10 +305,7 @@ class RedisSearchCache:
             await self._redis.aclose()
 
     async def _create_index(self) -> None:
-        """Make the index unless it is there.
-
-        Hashes that are there already are indexed in the background.
-        """
+        """Create the index unless it exists; existing hashes are indexed in the background."""
         vector = [
             "vector",
             "VECTOR",
@@ -348,7 +339,7 @@ class RedisSearchCache:
         return f"{self._index_name}:{entry_id}"
 
     async def _run_within(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
-        """`work` within `seconds`. Raises ToolUnavailable, never anything else."""
+        """Run `work` within `seconds`. Raises ToolUnavailable and nothing else."""
         try:
             async with asyncio.timeout(seconds):
                 return await work()
@@ -364,7 +355,8 @@ class RedisSearchCache:
 
 
 def _decode_text(value: bytes) -> str:
-    """What was written here is UTF-8; what else is found fails its seal later."""
+    """Decode a stored text."""
+    # What we wrote is UTF-8; anything else fails its seal later.
     return value.decode("utf-8", "replace")
 
 
@@ -373,7 +365,7 @@ def _build_bucket_filter(bucket: str) -> str:
 
 
 def _escape_tag(tag: str) -> str:
-    """A tag value for a query: everything but letters, digits and _ escaped."""
+    """Escape a tag value for a query: everything but letters, digits and _."""
     return re.sub(r"([^A-Za-z0-9_])", r"\\\1", tag)
 
 

@@ -17,12 +17,12 @@ UNIT_LENGTH_TOLERANCE = 0.01
 
 
 def check_unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
-    """The vector as float32 of shape (dimension,).
+    """Return the vector as float32 of shape (dimension,).
 
-    Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a
-    server would either raise late (pgvector) or silently leave the entry out of its index
-    (RediSearch).
+    Raises ToolUnavailable if the shape differs, a number is not finite or the length is not 1.
     """
+    # A server would either raise late (pgvector) or silently leave the entry out of its index
+    # (RediSearch).
     checked: Vector = np.asarray(vector, dtype=np.float32)
     if checked.shape != (dimension,):
         raise ToolUnavailable(tool, f"a vector of shape {checked.shape} instead of ({dimension},)")
@@ -33,7 +33,10 @@ def check_unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
 
 
 def check_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
-    """The entry's vector. Raises ToolUnavailable when it is not a unit vector of this embedder."""
+    """Return the entry's vector.
+
+    Raises ToolUnavailable unless it is a unit vector of this embedder.
+    """
     if entry.embedder != embedder_id:
         raise ToolUnavailable(
             tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}"
@@ -42,14 +45,12 @@ def check_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: in
 
 
 def clip_similarity(similarity: float) -> float:
-    """A cosine within -1..1: rounding in the stores can step over the ends."""
+    """Clip a cosine to -1..1, which rounding in the stores can exceed."""
     return max(-1.0, min(1.0, similarity))
 
 
 def slug(name: str) -> str:
-    """A name in letters, digits and .
-
-    _ - alone, which are plain in key patterns and names of collections; a digest keeps two apart.
-    """
+    """Convert a name to letters, digits, `.`, `_` and `-`, with a digest to keep names distinct."""
+    # These characters have no special meaning in key patterns and collection names.
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{digest}"

@@ -1,8 +1,8 @@
-"""`python -m proxy.engines.verifiers.export MODELS`: the verifier as an ONNX graph
-and its tokenizer, without a network.
+"""Export the verifier and its tokenizer to ONNX without a network.
 
-A process of its own, since torch would stay in the memory of the one that imports it. The adapters
-are folded into the layers they sit beside, so serving costs what the plain model costs.
+`python -m proxy.engines.verifiers.export MODELS`; a process of its own, since torch would stay in
+the memory of the importing one. The adapters are merged into their layers, so serving costs what
+the plain model costs.
 """
 
 import os
@@ -24,7 +24,7 @@ GRAPH_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def export_model(models: Path) -> None:
-    """Write the folder of the committed weights into `models`; it appears whole or not at all.
+    """Write the folder of the committed weights into `models`, atomically.
 
     Raises what torch raises, and OSError.
     """
@@ -36,7 +36,7 @@ def export_model(models: Path) -> None:
         made = Path(scratch) / "made"
         made.mkdir()
         write_graph(Path(scratch) / GRAPH_FILE)
-        # Whole numbers of 8 bits take half the time and a quarter of the memory, and decide alike
+        # 8-bit integers take half the time and a quarter of the memory, and decide alike
         # (docs/verifier.md).
         quantize_dynamic(Path(scratch) / GRAPH_FILE, made / GRAPH_FILE, weight_type=QuantType.QInt8)
         shutil.copyfile(
@@ -53,7 +53,7 @@ def export_model(models: Path) -> None:
 
 
 def write_graph(file: Path) -> None:
-    """The network with the committed weights, in ONNX."""
+    """Write the network with the committed weights as ONNX."""
     import torch
 
     from proxy.engines.verifiers.network import VerifierNetwork
@@ -63,7 +63,7 @@ def write_graph(file: Path) -> None:
     network.merge_adapters()
     example = torch.ones(2, 8, dtype=torch.int64)
     with warnings.catch_warnings():
-        # Of sizes taken for constants, which are named as dynamic below.
+        # Warnings about sizes taken for constants, which are declared dynamic below.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),

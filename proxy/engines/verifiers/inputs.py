@@ -1,4 +1,4 @@
-"""Pairs of texts as the arrays that the verifier's network reads."""
+"""Pairs of texts as the input arrays of the verifier's network."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Of a pair, with the three marks around its texts. Longer pairs are not judged.
+# Of a pair, with the three special tokens around its texts. Longer pairs are not scored.
 MAX_PAIR_TOKENS = 160
 
 
 def build_pair_arrays(
     tokenizer: Any, pairs: Sequence[tuple[str, str]]
 ) -> dict[str, NDArray[np.int64]]:
-    """Ids, mask and segments, each pairs x tokens;
-    `tokenizer` must cut at PAIR_TOKENS and not pad."""
+    """Build ids, mask and segments, each of shape (pairs, tokens).
+
+    `tokenizer` must truncate at MAX_PAIR_TOKENS and not pad.
+    """
     encoded = tokenizer.encode_batch(list(pairs))
     shape = len(pairs), max(len(each.ids) for each in encoded)
     made = {

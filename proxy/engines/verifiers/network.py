@@ -1,9 +1,8 @@
-"""The verifier's network: all-MiniLM-L6-v2 reading two questions at once,
-with a low-rank adapter on every linear layer and a small head.
+"""The verifier's network: all-MiniLM-L6-v2 reading two questions at once.
 
-W x becomes W x + B A x, with A of rank 16 (Hu and others 2021, arXiv 2106.09685): what is learned
-is 2 MB beside a model that everybody has. Needs torch and transformers; only training and the
-export at set-up import this.
+With a low-rank adapter on every linear layer and a small head. W x becomes W x + B A x, with A of
+rank 16 (Hu and others 2021, arXiv 2106.09685): what is learned is 2 MB beside a public model. Needs
+torch and transformers; only training and the export at set-up import this.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 class AdaptedLinear(nn.Module):
-    """A frozen linear layer and what is learned beside it. At first that adds nothing."""
+    """A frozen linear layer with a learned adapter, which initially adds nothing."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -35,15 +34,17 @@ class AdaptedLinear(nn.Module):
         return self.base(states) + ADAPTER_SCALE * (states @ self.down.T) @ self.up.T  # type: ignore[no-any-return]
 
     def merge_into_base(self) -> nn.Linear:
-        """One layer that says the same."""
+        """Merge the adapter into the layer's weights and return the layer."""
         with torch.no_grad():
             self.base.weight += ADAPTER_SCALE * self.up @ self.down
         return self.base
 
 
 class VerifierNetwork(nn.Module):
-    """Token ids, mask and segments (pairs x tokens, int64) to one logit a pair:
-    the same answer, or not."""
+    """Maps token ids, mask and segments (pairs x tokens, int64) to one logit per pair.
+
+    The logit says whether both questions have the same answer.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class VerifierNetwork(nn.Module):
         return logits.squeeze(1)
 
     def get_learned_weights(self) -> dict[str, NDArray[np.float16]]:
-        """What training changed, by name."""
+        """Return the trained parameters by name."""
         return {
             name: value.detach().numpy().astype(np.float16)
             for name, value in self.named_parameters()
@@ -79,9 +80,9 @@ class VerifierNetwork(nn.Module):
         }
 
     def load_learned_weights(self, weights: Weights) -> None:
-        """Take over what `learned` gave.
+        """Load what `get_learned_weights` returned.
 
-        Raises KeyError when something is missing, RuntimeError when a shape differs.
+        Raises KeyError if a parameter is missing, RuntimeError if a shape differs.
         """
         with torch.no_grad():
             for name, value in self.named_parameters():
@@ -89,7 +90,7 @@ class VerifierNetwork(nn.Module):
                     value.copy_(torch.from_numpy(weights[name].astype(np.float32)))
 
     def merge_adapters(self) -> None:
-        """Fold the adapters into the layers they sit beside. Nothing can be learned afterwards."""
+        """Merge the adapters into their layers. The network cannot be trained afterwards."""
         for name, module in list(self.bert.named_modules()):
             if isinstance(module, AdaptedLinear):
                 parent, _, last = name.rpartition(".")
@@ -111,7 +112,7 @@ def _load_bert() -> Any:
 
 
 def _list_linear_layers(bert: Any) -> list[str]:
-    """The names of the layers that are adapted."""
+    """Return the names of the layers that get adapters."""
     return [
         name
         for name, module in bert.encoder.named_modules(prefix="encoder")

@@ -1,8 +1,7 @@
-"""The second check on onnxruntime: reads two questions together and says
-how likely one answer is right for both.
+"""The verifier on onnxruntime: scores how likely two questions have the same answer.
 
-Exported once by `manage.py prepare_embedder` from the committed weights. In a thread of its own, as
-the embedder is, and with a queue that refuses at once what would come too late.
+Exported once by `manage.py prepare_embedder` from the committed weights. It runs in a thread of its
+own, like the embedder, with a queue that refuses at once what would be late.
 """
 
 import asyncio
@@ -38,12 +37,12 @@ from proxy.engines.verifiers.weights import (
     verifier_id,
 )
 
-MAX_TEXT_CHARACTERS = 4096  # of one text; a pair so long is never judged
+MAX_TEXT_CHARACTERS = 4096  # of one text; longer pairs are never scored
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionPair:
-    """One pair that waits. `similarity`: the cosine, None: not known."""
+    """A pair to score; `similarity` is its cosine, None if unknown."""
 
     asked_text: str
     stored_text: str
@@ -54,7 +53,7 @@ class QuestionPair:
 class OnnxVerifier:
     """Scores pairs with the model in `models`.
 
-    Loaded by the first `score_questions`; while it is missing every call raises ToolUnavailable.
+    The first `score_questions` loads it; while it is missing every call raises ToolUnavailable.
     """
 
     name = "verifier"
@@ -79,7 +78,10 @@ class OnnxVerifier:
         at_least: float = 0.0,
         within: float = math.inf,
     ) -> list[float]:
-        """See the port. Texts that say the same score 1, those too long to be read whole 0."""
+        """Score `asked` against each of `stored`; see the port.
+
+        Equivalent texts score 1, texts too long to be read whole 0.
+        """
         if not stored:
             return []
         cosines: Sequence[float | None] = (
@@ -99,19 +101,20 @@ class OnnxVerifier:
             job.callers -= 1
 
     async def close(self) -> None:
-        """Let the thread end; pairs not begun are given up."""
+        """Let the thread end; pairs that were not begun are dropped."""
         self._queue.close()
 
     def _compute_outcomes(
         self, waiting: Sequence[list[QuestionPair]]
     ) -> list[list[float] | ToolUnavailable]:
-        """In the thread. What breaks the model does not take the others along."""
+        """Score the waiting pairs in the thread."""
         try:
             scores = iter(
                 self._score_pairs([question for questions in waiting for question in questions])
             )
             return [[next(scores) for _ in questions] for questions in waiting]
         except Exception as error:
+            # A pair that breaks the model must not fail the others.
             if len(waiting) > 1:
                 return [
                     outcome
@@ -145,8 +148,7 @@ class OnnxVerifier:
         return found
 
     def _compute_max_score(self, question: QuestionPair) -> float:
-        """The score if the network were as sure as can be:
-        just below 1 where no cosine limits it."""
+        """Return the highest score the pair can reach, by its cosine; just below 1 without one."""
         if question.similarity is None:
             return 1.0 - 1e-9
         sure, cosine, none = np.array([MAX_LOGIT]), np.array([question.similarity]), np.zeros(1)
@@ -158,7 +160,7 @@ class OnnxVerifier:
 
     def _score_with_model(self, questions: Sequence[QuestionPair]) -> list[float]:
         session, tokenizer = self._load_model()
-        # One by one: rounded to 8 bits in company, a pair would score a little otherwise than
+        # One by one: quantized to 8 bits in a batch, a pair would score slightly differently than
         # alone.
         inputs = [
             build_pair_arrays(
@@ -189,7 +191,7 @@ class OnnxVerifier:
         return [float(score) for score in np.where(whole, scores, 0.0)]
 
     def _load_model(self) -> tuple[Any, Any]:
-        """Session and tokenizer."""
+        """Load the model if needed; return session and tokenizer."""
         with self._load_lock:
             if self._model is None:
                 if not is_prepared(self._models):

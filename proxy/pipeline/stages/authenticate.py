@@ -1,6 +1,6 @@
-"""Who is calling.
+"""Identify the caller by its API key.
 
-The first stage: a wrong key costs no body, no parsing, no look-up beyond one dictionary.
+The first stage: a wrong key costs no body, no parsing, no lookup beyond one dictionary.
 """
 
 from plans import keys
@@ -11,10 +11,10 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def authenticate(call: Call, tools: Toolbox) -> Call:
-    """Set the key, and the configuration that holds for this call to its end.
+    """Set the key, and the configuration that the call keeps to its end.
 
-    Raises BadKey for a missing, malformed, unknown, revoked or expired key, NotReady before the
-    first snapshot.
+    Raises InvalidApiKey for a missing, malformed, unknown, revoked or expired key, NotReady before
+    the first configuration snapshot.
     """
     if not call.secret:
         raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
@@ -27,7 +27,7 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
         raise NotReady(
             "The gateway is starting and has not read its configuration yet. Try again in a moment."
         )
-    # The dictionary is keyed by an HMAC under a secret pepper, so look-up times say nothing about
+    # The dictionary is keyed by an HMAC under a secret pepper, so lookup times reveal nothing about
     # any key.
     key = directory.keys.get(keys.compute_key_digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):

@@ -1,4 +1,4 @@
-"""Which stored answers may serve this request, and where its own answer may be kept."""
+"""Derive the scope: which stored answers may serve this request, and where its own is stored."""
 
 from proxy.core.caching.keys import exact_key, scope_digest
 from proxy.core.event_loop import run_off_loop
@@ -7,7 +7,7 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def cache_scope(call: Call, tools: Toolbox) -> Call:
-    """Set `reads`, `writes` and the exact key, or the reason why the caches stay out of it."""
+    """Set `reads_cache`, `writes_cache` and the exact key, or the reason for a bypass."""
     plan, request = call.plan, call.chat_request
     if plan is None or call.key is None or plan.mode == "off":
         return call

@@ -31,14 +31,14 @@ from proxy.pipeline.response_headers import find_upstream_request_id
 from proxy.pipeline.toolbox import Toolbox
 from stats.events import Attempt
 
-# What the provider will be sent, and the note that it is about to be: a worker killed from here on
-# leaves a trace.
+# The attempt is recorded before the request is sent, so that a worker killed from here on leaves a
+# trace.
 
 
 async def build_request(call: Call, tools: Toolbox) -> Call:
-    """Set the outgoing body and count the attempt.
+    """Set the outgoing body and record the attempt.
 
-    Raises NotCached when the request wanted a cached answer or none.
+    Raises OnlyIfCachedMiss if the request accepts only a cached answer.
     """
     if call.chat_request.cache_controls.only_if_cached:
         raise OnlyIfCachedMiss(
@@ -64,8 +64,10 @@ async def build_request(call: Call, tools: Toolbox) -> Call:
 
 
 def build_body(call: Call) -> bytes:
-    """The client's own bytes where nothing in them has to change,
-    else the body written anew with fields in their order."""
+    """Return the client's own bytes if nothing changes, else the body with the changed fields.
+
+    The order of the fields stays.
+    """
     request, changes = call.chat_request, dict[str, Any]()
     if request.model != call.resolved_route.model:
         changes["model"] = call.resolved_route.model
@@ -84,7 +86,8 @@ def build_body(call: Call) -> bytes:
 
 
 def _with_cache_breakpoint(call: Call, messages: list[Message], stable: int) -> list[Message]:
-    """A cut chat as the provider is to remember it. A client that sets breakpoints knows better."""
+    """Add a cache breakpoint to a compressed conversation, if the provider reads them."""
+    # A client that sets breakpoints itself knows better.
     if not reads_breakpoints(call.resolved_route.upstream) or has_breakpoint(
         call.chat_request.body
     ):
@@ -92,22 +95,20 @@ def _with_cache_breakpoint(call: Call, messages: list[Message], stable: int) -> 
     return add_breakpoint(messages, stable)
 
 
-# Ask the provider. One attempt: clients have their own retries, and a second call would be billed
-# twice.
+# One attempt only: clients have their own retries, and a second call would be billed twice.
 
 EVENT_STREAM_MEDIA_TYPE = "text/event-stream"
 JSON_MEDIA_TYPE = "application/json"
-# How a stream of events begins.
+# How an event stream begins.
 EVENT_STREAM_PREFIXES = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
-COLLECT_CHUNK_BYTES = TURN_BYTES  # of a stream that is put together
-# What a provider's own door says when those behind it did not answer in time: they may have worked,
+COLLECT_CHUNK_BYTES = TURN_BYTES  # of a stream that is assembled into one answer
+# Statuses of a provider's proxy whose backend did not answer in time: it may have done the work,
 # and bill it.
 UPSTREAM_TIMEOUT_STATUSES = frozenset({408, 499, 504, 524})
 
 
 async def call_upstream(call: Call, tools: Toolbox) -> Call:
-    """Answer with what the provider says: whole, live,
-    or our own error when it cannot be reached or makes no sense."""
+    """Call the provider; set its answer or stream, or our error if it fails or makes no sense."""
     begun = time.monotonic()
     answer: Answer | None = None
     try:
@@ -166,10 +167,7 @@ async def _read_reply(call: Call, reply: UpstreamReply, *, limit: int) -> Answer
 async def _detect_stream(
     call: Call, reply: UpstreamReply, *, limit: int
 ) -> tuple[UpstreamReply, bool]:
-    """The reply, and whether it is a stream.
-
-    Where its media type does not say so, its first bytes do.
-    """
+    """Return the reply and whether it is a stream, by its media type or else its first bytes."""
     media = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == EVENT_STREAM_MEDIA_TYPE:
         return reply, True
@@ -196,9 +194,9 @@ async def _read_error(call: Call, reply: UpstreamReply) -> Answer:
 
 
 def _complete_answer(call: Call, reply: UpstreamReply, body: bytes) -> Answer:
-    """The completion, or the error that a status of 200 hides.
+    """Parse a complete answer, or the error that hides behind a status of 200.
 
-    What cannot be read, or not be given again, is passed on as it is.
+    An answer that cannot be parsed or replayed is passed on unchanged.
     """
     parsed = parse_json(body) if is_readable(body) else ParsedJson({"choices": []}, is_exact=False)
     value = parsed.value if parsed is not None else None
@@ -227,7 +225,7 @@ def _answer_hidden_error(call: Call, reply: UpstreamReply, error: ProviderError)
 
 
 async def _collect_stream(call: Call, reply: UpstreamReply, body: bytes) -> Answer:
-    """The whole answer of a stream that was not asked for."""
+    """Assemble the complete answer from a stream that the client did not ask for."""
     decoder, turns, heard, told = sse.SseDecoder(), LoopYielder(), StreamCollector(), UsageReader()
     for begin in range(0, len(body), COLLECT_CHUNK_BYTES):
         for events in decoder.iter_batches(body[begin : begin + COLLECT_CHUNK_BYTES]):

@@ -18,11 +18,11 @@ from proxy.pipeline.llm_judge import parse_verdict
 from proxy.pipeline.toolbox import Toolbox
 from stats.analysis.error_rate import Sample
 
-# What the provider said to a sample, and what it bills for it.
+# The provider's answer to a sample, and its usage.
 
 
 async def read_answer(call: Call, tools: Toolbox) -> Call:
-    """Set status and usage, as `respond` does where somebody waits for the answer."""
+    """Set status and usage of a call without a client, as `respond` does for one with a client."""
     if isinstance(call.answer, ErrorAnswer):
         return evolve(call, status=call.answer.error.status)
     if isinstance(call.answer, CompleteAnswer):
@@ -35,14 +35,11 @@ async def read_answer(call: Call, tools: Toolbox) -> Call:
     return call
 
 
-# Was the stored answer right? Compared with what the provider says to the same question.
+# Was the stored answer right? It is compared with the provider's answer to the same question.
 
 
 async def compare_answers(call: Call, tools: Toolbox) -> Call:
-    """Set the verdict of the rules.
-
-    None where the provider gave no whole answer. Raises ToolUnavailable.
-    """
+    """Set the rules' verdict, if the provider gave a complete answer. Raises ToolUnavailable."""
     probe = call.sample_candidate
     if probe is None or call.outcome != "ok" or not is_cacheable_answer(call.completion):
         return call
@@ -58,12 +55,11 @@ async def compare_answers(call: Call, tools: Toolbox) -> Call:
     return evolve(call, verdict=verdict)
 
 
-# What the judge said.
+# The judge's reply.
 
 
 async def read_verdict(call: Call, tools: Toolbox) -> Call:
-    """Set the verdict: *unclear*, and a failure of the judge,
-    where its reply is none of the words it was given."""
+    """Set the judge's verdict; *unclear* and an upstream error for any other reply."""
     if call.outcome != "ok" or call.completion is None:
         return call
     if word := parse_verdict(extract_answer_text(call.completion)):
@@ -78,11 +74,11 @@ async def read_verdict(call: Call, tools: Toolbox) -> Call:
     )
 
 
-# A sample with its verdict counts.
+# A sample with a verdict counts.
 
 
 async def count_sample(call: Call, tools: Toolbox) -> Call:
-    """Tell the plan's error budget, by the number that its threshold is of."""
+    """Add the sample to the plan's error budget, with the value that its threshold applies to."""
     plan, probe = call.plan, call.sample_candidate
     if plan is None or plan.cache is None or probe is None or not call.verdict:
         return call
@@ -98,12 +94,12 @@ async def count_sample(call: Call, tools: Toolbox) -> Call:
     return call
 
 
-# A stored answer that was wrong for a question serves no other one by meaning. Identical questions
-# keep it: for them it was right.
+# A stored answer that was wrong for a question is no longer served by similarity. Identical
+# questions keep it: for them it was right.
 
 
 async def evict_wrong_answer(call: Call, tools: Toolbox) -> Call:
-    """Delete the entry of a sampled hit found wrong. Raises ToolUnavailable."""
+    """Delete the semantic entry of a sampled hit that was found wrong. Raises ToolUnavailable."""
     if (
         call.verdict != "wrong"
         or call.shadow_hit is None

@@ -1,4 +1,4 @@
-"""Identical requests share one call to the provider, in this worker and across workers."""
+"""Coalesce identical requests into one upstream call, within this worker and across workers."""
 
 import asyncio
 import logging
@@ -31,20 +31,19 @@ from proxy.pipeline.clients import SharedClient
 from proxy.pipeline.coalescing import apply_flight_result, wait_for_flight
 from proxy.pipeline.toolbox import Toolbox
 
-# Is the very same request on its way already? Then its answer is ours too, and nothing is embedded,
-# compressed or paid twice.
+# If the identical request is in flight already, its answer is ours too: nothing is embedded,
+# compressed or paid for twice.
 
 
 async def join_flight(call: Call, tools: Toolbox) -> Call:
-    """Follow an identical request of this worker to its answer,
-    or lead those that will follow this one."""
+    """Follow an identical request of this worker to its answer, or become the leader."""
     if not _may_share(call) or call.cache_keys is None:
         return call
     while True:
         flight, leads = tools.flights.join(
             call.cache_keys.exact, arrived=call.body_read_at, revision=call.config.revision
         )
-        if not leads and flight.revision < min_revision(call):  # it asked before that was forgotten
+        if not leads and flight.revision < min_revision(call):  # it was sent before an invalidation
             flight.remove_follower()
             return call
         if leads:
@@ -60,12 +59,11 @@ async def join_flight(call: Call, tools: Toolbox) -> Call:
         flight.remove_follower()
         if landing.answer is not None or landing.is_unshared:
             return call
-        # It was given up: the first of those who waited leads.
+        # The flight was abandoned: the first of its followers leads a new one.
 
 
 def _may_share(call: Call) -> bool:
-    """Only what the exact tier would answer and keep;
-    everything else goes its own way and never waits."""
+    """Whether the exact tier would answer and store the request; others never wait."""
     cached = (
         call.reads_cache
         and call.writes_cache
@@ -77,15 +75,14 @@ def _may_share(call: Call) -> bool:
 
 
 def _abandon_with_task(flight: Flight) -> None:
-    """However the leader ends, a server that stops in haste included,
-    nobody waits for it afterwards."""
+    """Abandon the flight when the leader's task ends, even if the server is stopping."""
     task = asyncio.current_task()
     if task is not None:
         task.add_done_callback(lambda _: flight.abandon())
 
 
 def _accepts_result(call: Call, landing: FlightResult) -> bool:
-    """Whether what the leader found in a cache is good enough for this request's own wishes too."""
+    """Whether an answer that the leader found in a cache also meets this request's controls."""
     answer, wishes = landing.answer, call.chat_request.cache_controls
     if isinstance(answer, CachedAnswer) and is_invalidated(call, answer.envelope):
         return False
@@ -94,19 +91,18 @@ def _accepts_result(call: Call, landing: FlightResult) -> bool:
     return is_fresh(call, answer.envelope) and wishes.similarity_threshold is None
 
 
-# Does another worker make this very call? Then its answer is ours too. One round trip, on a miss
-# only.
+# If another worker is making this call, its answer is ours too. One round trip, on a miss only.
 
 LeaseReply = TypeVar("LeaseReply")
-MIN_LEASE_SECONDS = 0.02  # seconds, however late it is
-RETRY_DELAY_SECONDS = 0.1  # seconds until a lease is asked for again whose holder fell silent
-MAX_LEASE_ATTEMPTS = 50  # of asking; a lease that outlives its holder by more is none
+MIN_LEASE_SECONDS = 0.02  # the least time allowed, however late it is
+RETRY_DELAY_SECONDS = 0.1  # before claiming again a lease whose holder fell silent
+MAX_LEASE_ATTEMPTS = 50  # a lease held for longer without an answer is ignored
 
 
 async def acquire_lease(call: Call, tools: Toolbox) -> Call:
-    """Take the lease for the call, or follow the worker that has it.
+    """Acquire the lease for this call, or follow the worker that holds it.
 
-    Raises ToolUnavailable: then this worker calls by itself.
+    Raises ToolUnavailable: then this worker makes the call itself.
     """
     if tools.leases is None or call.flight is None or not call.is_leader:
         return call
@@ -122,7 +118,7 @@ async def acquire_lease(call: Call, tools: Toolbox) -> Call:
         )
         landing, call = await _follow_remote(call, mirror, leases)
         if landing is not None and landing.is_unshared:
-            return call  # its answer is nobody else's: this worker calls by itself
+            return call  # its answer cannot be shared: this worker makes the call itself
         if call.answer is None and call.outcome == "ok":
             await asyncio.sleep(RETRY_DELAY_SECONDS)
     return call
@@ -131,8 +127,8 @@ async def acquire_lease(call: Call, tools: Toolbox) -> Call:
 async def _run_lease_call(
     call: Call, tools: Toolbox, work: Callable[[], Coroutine[Any, Any, LeaseReply]]
 ) -> LeaseReply:
-    """What Redis says, in the time that is left or in little more:
-    before a crowd, the look-ups used it up waiting for their turn."""
+    """Run a lease command in the time left for cache work, or a little more."""
+    # Under a burst the lookups used the time up while they waited for the event loop.
     asking = wait_loop_time(
         work, seconds=max(cache_seconds_left(call), MIN_LEASE_SECONDS), tool="flights"
     )
@@ -140,7 +136,7 @@ async def _run_lease_call(
 
 
 async def _use_stored_answer(call: Call, tools: Toolbox, claim: LeaseClaim) -> Call:
-    """The call, answered if the answer was stored between the look-up and the claim."""
+    """Answer the call if its answer was stored between the lookup and the claim."""
     if claim.stored_value is None or call.cache_keys is None:
         return call
     envelope = await decode_exact(call, tools, call.cache_keys.exact, claim.stored_value)
@@ -158,8 +154,7 @@ async def _use_stored_answer(call: Call, tools: Toolbox, claim: LeaseClaim) -> C
 async def _follow_remote(
     call: Call, mirror: Flight, leases: Leases
 ) -> tuple[FlightResult | None, Call]:
-    """What came of it, and the call with the other worker's answer;
-    as it was when that fell silent."""
+    """Return another worker's result, and the call with its answer or stream, if it had any."""
     landing = None
     try:
         landing, call = await wait_for_flight(call, mirror)
@@ -174,20 +169,20 @@ async def _follow_remote(
 
 
 def _is_usable_result(call: Call, landing: FlightResult) -> bool:
-    """Whether it is an answer, and for those who ask:
-    what comes from outside is not trusted with that."""
+    """Whether the result is an answer of this call's scope that was not invalidated."""
     answer = landing.answer
+    # It comes from another process, so its scope is checked here.
     return answer is not None and (
         not isinstance(answer, CachedAnswer)
         or (in_scope(call, answer.envelope) and not is_invalidated(call, answer.envelope))
     )
 
 
-# Let those who follow hear a stream while it arrives.
+# Broadcast a stream to the followers while it arrives.
 
 
 async def broadcast(call: Call, tools: Toolbox) -> Call:
-    """Pass a leader's live answer on to its flight."""
+    """Copy a leader's stream to its flight."""
     if call.flight is None or not call.is_leader or not isinstance(call.answer, StreamingAnswer):
         return call
     reply = call.answer.reply
@@ -199,13 +194,11 @@ async def broadcast(call: Call, tools: Toolbox) -> Call:
     return evolve(call, answer=StreamingAnswer(BroadcastReply(reply, call.flight)))
 
 
-# Give those who wait the answer; and what was heard of another's call is a hit, with nothing billed
-# for it.
+# The followers get the answer; for a follower it is an exact hit with nothing billed.
 
 
 async def complete_flight(call: Call, tools: Toolbox) -> Call:
-    """Settle a followed stream as the exact hit it is,
-    and land the flight that this request leads."""
+    """Turn a followed stream into an exact hit, and complete the flight that this request leads."""
     shared = call
     if call.coalesced and isinstance(call.answer, StreamingAnswer):
         call = _settle_as_hit(call)
@@ -221,8 +214,7 @@ async def complete_flight(call: Call, tools: Toolbox) -> Call:
 
 
 def _is_unshareable(call: Call) -> bool:
-    """Whether the provider's answer was passed on as it came and not understood:
-    nobody else can be given it."""
+    """Whether the provider's answer was passed on without being understood."""
     if isinstance(call.answer, CompleteAnswer):
         return not call.answer.is_sound
     return (
@@ -233,8 +225,7 @@ def _is_unshareable(call: Call) -> bool:
 
 
 def _settle_as_hit(call: Call) -> Call:
-    """A followed stream that came to its end is served like a stored answer;
-    of one that did not, nothing was billed either."""
+    """Turn a followed stream into an exact hit; if it did not end well, only clear its usage."""
     if call.outcome != "ok" or call.cache_keys is None:
         return evolve(call, usage=Usage())
     return evolve(
@@ -247,10 +238,10 @@ def _settle_as_hit(call: Call) -> Call:
 
 
 def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | None:
-    """The answer for everybody.
+    """Return the leader's answer for its followers; None if the call was not made to the end.
 
-    A completion goes to all who asked for it, whether it may be kept or not; a stream that broke
-    off is an error to those who could not hear it; None when the provider was not asked to the end.
+    A completion goes to all followers, whether it may be stored or not; a stream that broke off is
+    an error for those that did not receive it as a stream.
     """
     answer: Answer | None = call.answer
     if isinstance(answer, ErrorAnswer) or (
@@ -267,17 +258,18 @@ def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | 
 
 
 def _count_prompt_tokens(call: Call) -> int:
-    """Prompt tokens as asked: as billed, and what was cut before."""
+    """Return the prompt tokens as asked: those billed plus those that compression removed."""
     reply = call.answer.reply if isinstance(call.answer, StreamingAnswer) else None
-    # Else we counted the whole prompt ourselves.
+    # Otherwise we counted the uncompressed prompt ourselves.
     if isinstance(reply, FollowerReply) and not call.usage.is_estimated:
         return call.usage.prompt_tokens + reply.flight.removed_tokens
     return savings(call).prompt_tokens
 
 
 def _build_shared_envelope(call: Call, scope: str) -> Envelope:
-    """The answer as a hit is served from. It is never stored, so it has no life of its own."""
-    assert call.plan is not None  # noqa: S101 -- nothing is shared without a plan
+    """Build the envelope that followers are served from."""
+    assert call.plan is not None  # noqa: S101 -- only requests under a plan are coalesced
+    # It is never stored, so it expires at once.
     now = time.time()
     return Envelope(
         scope=scope,
@@ -296,15 +288,13 @@ def _build_shared_envelope(call: Call, scope: str) -> Envelope:
     )
 
 
-# The flight is over: whoever asks the same from now on finds the stored answer, or asks the
-# provider anew.
+# The flight is over: identical requests now find the stored answer, or call the provider anew.
 
 log = logging.getLogger("tokenthrift.proxy")
 
 
 async def leave_flight(call: Call, tools: Toolbox) -> Call:
-    """Leave the flight; its leader closes it, gives the lease back (else it lapses)
-    and sees its own client served."""
+    """Leave the flight; the leader closes it, releases its lease and waits for its own client."""
     if call.flight is None:
         return call
     if not isinstance(call.client, SharedClient):

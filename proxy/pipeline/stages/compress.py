@@ -1,7 +1,4 @@
-"""Fewer tokens for the same question, off the event loop.
-
-Only reached when no stored answer served.
-"""
+"""Compress the conversation, off the event loop, if no stored answer was found."""
 
 import logging
 import time
@@ -20,10 +17,10 @@ log = logging.getLogger("tokenthrift.proxy")
 
 
 async def compress(call: Call, tools: Toolbox) -> Call:
-    """Set what was cut. Raises ToolUnavailable: then the request goes out whole."""
+    """Set the compression result. Raises ToolUnavailable: then the request is sent uncompressed."""
     if call.plan is None or call.plan.mode == "off" or call.plan.compression is None:
         return call
-    if call.chat_request.is_unusual:  # what is not understood cannot be cut
+    if call.chat_request.is_unusual:  # a body that is not fully understood cannot be compressed
         return call
     if call.shadow_hit is not None and call.is_in_shadow:  # nothing would have been sent
         return call
@@ -46,7 +43,7 @@ async def compress(call: Call, tools: Toolbox) -> Call:
         tenant=get_tenant_id(call),
     )
     cut = await work
-    # Compression is no cache work: it must not use up the time of the look-up that follows it.
+    # Compression is no cache work: it must not use up the time of the lookup that follows it.
     if cut.messages is not None and not find_encoding(call.resolved_route.model)[1]:
         cut = replace(
             cut,
@@ -69,7 +66,7 @@ async def compress(call: Call, tools: Toolbox) -> Call:
 
 
 async def _load_conversation(call: Call, tools: Toolbox) -> Call:
-    """Set the chat's id and what is known of it; None when nobody can say in time."""
+    """Set the conversation's id and what is stored about it; None if the store does not answer."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
     before, now = await run_off_loop(
         call.chat_request.size_bytes,

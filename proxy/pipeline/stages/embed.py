@@ -1,4 +1,4 @@
-"""The question as a vector, where the semantic tier may answer it at all."""
+"""Embed the question, if the semantic tier may answer it at all."""
 
 from dataclasses import replace
 
@@ -19,15 +19,14 @@ from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.question_matching import embed_texts, is_in_vocabulary
 from proxy.pipeline.toolbox import Toolbox
 
-# Of the time left; the rest is for the look-up, without which the vector would be work for nothing.
+# Share of the time left; the rest is for the lookup, without which the embedding is useless.
 EMBED_TIME_SHARE = 0.7
 
 
 async def embed(call: Call, tools: Toolbox) -> Call:
-    """Set question, bucket and vector, and the window where the plan compares it.
+    """Set question, bucket and vector, and the window if the plan compares it.
 
-    One text is embedded, whatever the context: a chat would wait for two as long as for the look-up
-    itself. Raises ToolUnavailable.
+    Raises ToolUnavailable.
     """
     if (
         call.cache_keys is None
@@ -64,6 +63,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
         context=context,
     )
     chat = build_chat_turns(call.chat_request.messages) if context == "window" else None
+    # One text, whatever the context: embedding two would take as long as the lookup itself.
     (vector,) = await embed_texts(
         call,
         tools,

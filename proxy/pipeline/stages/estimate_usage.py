@@ -1,5 +1,7 @@
-"""What a provider billed when it did not say: our own count, flagged,
-with the discount that it gave other prompts lately."""
+"""Estimate the usage that a provider did not report.
+
+Our own token count, flagged as estimated, with the cached share recently seen on the route.
+"""
 
 from dataclasses import replace
 
@@ -13,10 +15,12 @@ NO_USAGE = Usage()
 
 
 async def estimate_usage(call: Call, tools: Toolbox) -> Call:
-    """Set an estimated usage where the provider answered (in whole or in part)
-    and did not report all of it, or was given up: it has read the prompt by then."""
+    """Set an estimated usage if the provider answered without reporting all of it.
+
+    Also for an abandoned call: by then the provider has read the prompt.
+    """
     usage = call.usage
-    # The client left before it was answered.
+    # The client disconnected before it was answered.
     if isinstance(call.answer, CompleteAnswer) and call.attempts and usage == NO_USAGE:
         usage = find_usage(call.answer.completion, call.resolved_route.upstream.provider) or usage
         call = evolve(call, usage=usage)
@@ -41,7 +45,7 @@ async def estimate_usage(call: Call, tools: Toolbox) -> Call:
         model=call.resolved_route.model,
     )
     if call.outcome == "upstream_error" and not call.abandoned and not guess.completion_tokens:
-        return call  # it said nothing but what went wrong
+        return call  # it answered with nothing but an error
     if not usage.prompt_tokens:
         cached = tools.cached_shares.estimate(
             get_tenant_id(call),
@@ -54,8 +58,7 @@ async def estimate_usage(call: Call, tools: Toolbox) -> Call:
 
 
 def _has_usage(call: Call) -> bool:
-    """Whether there is something to be counted: not where an answer stands in place of a provider
-    that failed."""
+    """Whether the provider's answer has a usage; not if a stored one replaced a failed answer."""
     if call.abandoned:
         return call.attempts > 0 and not isinstance(call.answer, CachedAnswer)
     if isinstance(call.answer, CompleteAnswer):
@@ -64,13 +67,11 @@ def _has_usage(call: Call) -> bool:
 
 
 def _merge_estimate(said: Usage, guess: Usage) -> Usage:
-    """What was said, and our count of what was not.
-
-    Of a stream that broke off the provider may have said only how it began.
-    """
+    """Complete the reported usage with the estimate of what was not reported."""
     if not said.prompt_tokens:
         guess = replace(guess, completion_tokens=said.completion_tokens or guess.completion_tokens)
         return replace(guess, charged_usd=said.charged_usd, service_tier=said.service_tier)
+    # Of a stream that broke off the provider may have reported only the beginning.
     if guess.completion_tokens <= 2 * said.completion_tokens:  # tokenizers differ
         return said
     return replace(said, completion_tokens=guess.completion_tokens, is_estimated=True)

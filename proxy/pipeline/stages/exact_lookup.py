@@ -1,4 +1,4 @@
-"""Look up the exact tier, by the request as it came and as compression made it."""
+"""Look up the exact tier, for the request as it came and as compressed."""
 
 from dataclasses import replace
 
@@ -14,11 +14,11 @@ from proxy.pipeline.cache_access import (
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
-# Has the very same request been answered before?
+# Was the identical request answered before?
 
 
 async def exact_lookup(call: Call, tools: Toolbox) -> Call:
-    """Answer from the exact tier by the request as asked. Raises ToolUnavailable."""
+    """Answer from the exact tier for the request as asked. Raises ToolUnavailable."""
     if not call.reads_cache or call.cache_keys is None or not call.has_exact_tier:
         return call
     envelope = await lookup_exact(call, tools, call.cache_keys.exact)
@@ -32,9 +32,9 @@ async def exact_lookup(call: Call, tools: Toolbox) -> Call:
 
 
 async def _serve_expired(call: Call, tools: Toolbox, stored: CachedAnswer) -> Call:
-    """Answer with the expired entry.
+    """Answer with an expired entry; the first request to get it revalidates.
 
-    The first to be given it fetches the next; who wants no call upstream leaves that to others.
+    A request that accepts only a cached answer leaves that to others.
     """
     if call.chat_request.cache_controls.only_if_cached:
         return evolve(call, tier="exact", answer=replace(stored, stale="only-if-cached"))
@@ -47,12 +47,12 @@ async def _serve_expired(call: Call, tools: Toolbox, stored: CachedAnswer) -> Ca
     )
 
 
-# After something was cut: has what would be sent now been sent before? The same upstream request
-# has the same answer.
+# After compression: was the compressed request sent before? The same upstream request has the same
+# answer.
 
 
 async def exact_lookup_compressed(call: Call, tools: Toolbox) -> Call:
-    """Answer from the exact tier by the compressed request. Raises ToolUnavailable."""
+    """Answer from the exact tier for the compressed request. Raises ToolUnavailable."""
     if (
         not call.reads_cache
         or call.cache_keys is None

@@ -1,4 +1,4 @@
-"""A share of the chats goes without its plan, so that what the plan saves is measured."""
+"""Exclude a share of the conversations from their plan, so that its savings can be measured."""
 
 from dataclasses import replace
 
@@ -12,15 +12,15 @@ from stats.events import HOLDOUT_REASON
 
 
 async def assign_holdout(call: Call, tools: Toolbox) -> Call:
-    """Set the lot, under a plan with a holdout that is active.
+    """Set the holdout assignment, under an active plan with a holdout.
 
-    A request that is held out goes on under a plan of that name that does nothing: no stage looks
-    up, waits for others, cuts, samples or stores.
-
-    In shadow and off nothing is saved, so there is nothing to measure. A request that takes a
-    stored answer or none is not drawn either: it would get none, and costs nothing on either side.
+    A held-out request continues under a copy of the plan that does nothing: no stage looks up,
+    waits for others, compresses, samples or stores.
     """
     plan, key = call.plan, call.key
+    # In shadow and off nothing is saved, so there is nothing to measure. A request that accepts
+    # only a cached answer is not assigned either: it would get none, and costs nothing in either
+    # arm.
     if (
         plan is None
         or key is None
@@ -63,7 +63,7 @@ async def assign_holdout(call: Call, tools: Toolbox) -> Call:
 
 
 def _first_user_text(call: Call) -> str:
-    """What the user said first; "" where that is no text."""
+    """Return the text of the first user message; "" if it has none."""
     first = next(
         (message for message in call.chat_request.messages if message.get("role") == "user"), None
     )

@@ -1,4 +1,4 @@
-"""On what terms: the route behind the model's name, and the plan the request named."""
+"""Resolve the route behind the model's name, and the plan that the request names."""
 
 from proxy.core.errors import ModelForbidden, ModelNotFound
 from proxy.pipeline.call import Call, evolve
@@ -8,8 +8,8 @@ from proxy.pipeline.toolbox import Toolbox
 async def load_plan(call: Call, tools: Toolbox) -> Call:
     """Set route and plan.
 
-    Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and
-    said so.
+    Raises ModelNotFound or ModelForbidden. An unknown plan never fails a request: it is skipped,
+    with `unknown-plan` as the reason.
     """
     directory, request, key = call.config, call.chat_request, call.key
     assert key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed

@@ -13,7 +13,10 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def read_body(call: Call, tools: Toolbox) -> Call:
-    """Take the body in; the clock of the cache budget starts. Raises TooLarge or ClientGone."""
+    """Read the body and start the clock of the cache work.
+
+    Raises BodyTooLarge or ClientDisconnected.
+    """
     raw = await call.client.read_body(tools.limits.max_body_bytes)
     ready = time.monotonic()
     return evolve(
@@ -21,11 +24,11 @@ async def read_body(call: Call, tools: Toolbox) -> Call:
     )
 
 
-# What is asked.
+# The parsed request.
 
 
 async def parse(call: Call, tools: Toolbox) -> Call:
-    """Check the body. Raises BadRequest, TooDeep or TooMany."""
+    """Parse and check the body. Raises BadRequest, BodyTooDeep or TooManyParts."""
     request = await run_off_loop(
         len(call.raw_body), parse_chat, call.raw_body, tools.limits.body_limits
     )

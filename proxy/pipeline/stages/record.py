@@ -1,4 +1,4 @@
-"""The one way out: whatever happened to a request, it becomes one event. Nothing here waits."""
+"""Record the call in the ledger: every request becomes exactly one event. Nothing here blocks."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def record(call: Call, tools: Toolbox) -> Call:
-    """Hand the event to the ledger.
+    """Record the event, and the fingerprint if those are recorded; notify the observers.
 
-    What was given before a refresh has one event with it: that answer, and the bill of this one.
+    If an expired answer was served first, its event is recorded with the bill of this call.
     """
     event = build_event(call)
     if call.served_event is not None:

@@ -1,5 +1,7 @@
-"""Note how a chat was sent and what the provider billed of it as cached:
-the next turn decides by that whether cutting pays."""
+"""Store how a turn was sent and how much of it was billed as cached, for the next turn.
+
+The next turn decides by that whether compression pays.
+"""
 
 import logging
 
@@ -13,9 +15,9 @@ log = logging.getLogger("tokenthrift.proxy")
 
 
 async def remember_conversation(call: Call, tools: Toolbox) -> Call:
-    """Keep it for the chat's next turn, under a plan that cuts when it saves.
+    """Store the turn for the conversation's next one, under a plan that compresses if it saves.
 
-    Nothing depends on it: what is not noted is not known.
+    Nothing depends on it: without it the next turn knows nothing of this one.
     """
     if (
         call.conversation_id is None
@@ -46,7 +48,7 @@ async def remember_conversation(call: Call, tools: Toolbox) -> Call:
 
 
 def _build_last_prompt(call: Call) -> LastPrompt:
-    """How this turn was sent, and what it and those before it recalled."""
+    """Build the record of this turn, with what it and earlier turns retrieved."""
     last = call.conversation.last_prompt if call.conversation else None
     recalled, searched = (last.retrieved_tokens, last.searched_tokens) if last else (0, 0)
     cut, plan = call.compression, call.plan
@@ -62,10 +64,10 @@ def _build_last_prompt(call: Call) -> LastPrompt:
 
 
 def _count_repeated_tokens(call: Call, sent: LastPrompt) -> int:
-    """Tokens that the provider was sent a moment before:
-    the last prompt of a chat that went whole then and now. Of a cut one we cannot say how much of
-    it stayed."""
+    """Return the prompt tokens that the provider was sent shortly before and now again."""
     last = call.conversation.last_prompt if call.conversation else None
+    # Only of a conversation sent uncompressed both times: how much of a compressed one stayed is
+    # unknown.
     return (
         last.prompt_tokens
         if last

@@ -1,5 +1,4 @@
-"""Send what is complete: a hit in the shape asked for, the provider's whole answer,
-or an error object."""
+"""Send a complete answer: a hit in the requested format, the provider's answer, or an error."""
 
 import asyncio
 import time
@@ -24,11 +23,11 @@ from proxy.pipeline.response_headers import (
 from proxy.pipeline.toolbox import Toolbox
 
 JSON_HEADER: Header = (b"content-type", b"application/json")
-SEND_CHUNK_BYTES = 256 * 1024  # of an answer: then others have their turn
+SEND_CHUNK_BYTES = 256 * 1024  # of an answer, before other requests get the event loop
 
 
 async def respond(call: Call, tools: Toolbox) -> Call:
-    """Send the answer unless it is live. Raises ClientGone when nobody is there to take it."""
+    """Send the answer unless it is a stream. Raises ClientDisconnected."""
     answer = call.answer
     if answer is None or isinstance(answer, StreamingAnswer):
         return call
@@ -64,7 +63,7 @@ async def respond(call: Call, tools: Toolbox) -> Call:
 async def _send_error(call: Call, answer: ErrorAnswer) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
-    # What the provider was sent would be paid for twice.
+    # A retry of what reached the provider would be paid for twice.
     extra += [(b"x-should-retry", b"false")] if error.had_request or not error.retryable else []
     extra += [(b"accept-encoding", ACCEPTED_ENCODINGS.encode())] if error.status == 415 else []
     extra += (
@@ -93,9 +92,9 @@ async def _send_whole(call: Call, status: int, body: bytes, extra: list[Header])
 
 
 async def _send_stream(call: Call, events: Iterable[bytes], extra: list[Header]) -> Call:
-    """Send the events at once; those of a large answer in pieces,
-    so that neither this loop nor a slow reader holds all of them."""
+    """Send the events at once, or those of a large answer in chunks."""
     headers = [*STREAM_HEADERS, *build_decision_headers(call, time.time()), *extra]
+    # So that neither this loop nor a slow reader holds all of them.
     started, parts, size = False, list[bytes](), 0
     for event in events:
         parts.append(event)

@@ -11,12 +11,12 @@ from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.question_matching import VERIFIER_REASON
 from proxy.pipeline.toolbox import Toolbox
 
-# Is the threshold higher than it need be? The nearest neighbour that it keeps out, for a share of
-# the misses: the provider is asked anyway, so to compare its answer costs no money.
+# Is the threshold higher than necessary? For a share of the misses the nearest candidate that it
+# rejects is sampled: the provider is called anyway, so comparing its answer costs no money.
 
 
 async def sample_candidate(call: Call, tools: Toolbox) -> Call:
-    """Set the probe. Only under an error budget, and where no hit was withheld."""
+    """Set the candidate to compare on a miss, under an error budget and if no hit was withheld."""
     if (
         not call.cohort
         or call.shadow_hit is not None
@@ -47,8 +47,10 @@ async def sample_candidate(call: Call, tools: Toolbox) -> Call:
 
 
 def _find_rejected_candidate(call: Call, threshold: float) -> tuple[Candidate, float | None] | None:
-    """The first neighbour that nothing but a number little below the threshold stands against,
-    and its score where it has one."""
+    """Find the first candidate rejected only by being slightly below the threshold.
+
+    With its verifier score, if it has one.
+    """
     judged = {each.entry_id: each for each in call.candidate_verdicts}
     for candidate in call.candidates:
         found = judged.get(candidate.entry_id)
@@ -79,14 +81,14 @@ def _is_decided_by_cosine(call: Call) -> bool:
     )
 
 
-# Which answers are to be compared with the provider's, and what every look-up tells of the plan.
-# After the reply.
+# Which hits are compared with the provider's answer, and what every lookup reports to the error
+# budget. After the reply.
 
 
 async def sample_hits(call: Call, tools: Toolbox) -> Call:
-    """Set the probe where a would-be hit is sampled.
+    """Report the lookup to the error budget and set the candidate if a would-be hit is sampled.
 
-    A request that wanted a stored answer or none makes no call upstream afterwards.
+    A request that accepts only a cached answer makes no upstream call afterwards.
     """
     if (
         not call.cohort

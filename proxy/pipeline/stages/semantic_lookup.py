@@ -1,4 +1,4 @@
-"""Which stored questions mean nearly the same?"""
+"""Find the stored questions that mean nearly the same."""
 
 import logging
 from dataclasses import replace
@@ -12,11 +12,7 @@ log = logging.getLogger("tokenthrift.proxy")
 
 
 async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
-    """Set the candidates: neighbours within the bucket, best first. Raises ToolUnavailable.
-
-    The bucket holds the scope already; what a backend returns all the same from another one goes no
-    further.
-    """
+    """Set the candidates: neighbours within the bucket, best first. Raises ToolUnavailable."""
     if (
         not call.reads_cache
         or call.vector is None
@@ -37,6 +33,8 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
         limit=tools.limits.max_candidates,
     )
     found = await tools.breakers[backend.name].run(search, seconds=cache_seconds_left(call))
+    # The bucket includes the scope; should a backend return another scope's entries all the same,
+    # they are dropped here.
     ours = tuple(candidate for candidate in found if candidate.scope == call.cache_keys.scope)
     if len(ours) < len(found):
         log.error(
@@ -50,8 +48,10 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
 
 
 async def _add_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Call:
-    """The call with this candidate, whose question is within the envelope
-    where texts are encrypted. One that cannot be opened is noted as what it is."""
+    """Add a candidate; with encrypted texts, its question is read from the envelope.
+
+    An envelope that cannot be opened becomes a rejected candidate with the reason `foreign`.
+    """
     if not candidate.question:
         envelope = await decode_candidate(call, tools, candidate)
         if envelope is None or not envelope.question:

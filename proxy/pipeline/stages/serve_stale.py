@@ -1,4 +1,4 @@
-"""Where the provider failed: the expired answer to the same request, if the plan allows it."""
+"""Serve the expired answer to the same request if the provider failed and the plan allows it."""
 
 from dataclasses import replace
 
@@ -8,9 +8,10 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def serve_stale(call: Call, tools: Toolbox) -> Call:
-    """Answer with it instead of the error.
+    """Answer with the expired entry instead of the error.
 
-    The attempt stays in the record, and nothing counts as saved: without us it had failed too.
+    The attempt stays in the record, and nothing counts as saved: without the gateway it would have
+    failed too.
     """
     if (
         call.outcome != "upstream_error"

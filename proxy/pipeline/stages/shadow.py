@@ -1,6 +1,6 @@
-"""Shadow: decide everything, do nothing of it.
+"""Shadow mode: decide everything and apply none of it.
 
-What would have been served and cut is noted on the call.
+What would have been served or compressed is recorded on the call.
 """
 
 from dataclasses import replace
@@ -13,11 +13,7 @@ SHADOW_REASON = "shadow"
 
 
 def withhold_hit_in_shadow(call: Call) -> Call:
-    """A hit in shadow becomes what would have been.
-
-    Without keys no later stage looks up or stores: a cache in use would not have stored this answer
-    either, and its hits would have been as many.
-    """
+    """Turn a hit in shadow mode into the `shadow_hit`."""
     if not isinstance(call.answer, CachedAnswer) or not call.is_in_shadow:
         return call
     return evolve(
@@ -28,21 +24,21 @@ def withhold_hit_in_shadow(call: Call) -> Call:
         reason=SHADOW_REASON,
         reads_cache=False,
         writes_cache=False,
+        # Without keys no later stage looks up or stores: an active cache would not have stored this
+        # answer either, so the number of would-be hits stays true.
         cache_keys=None,
         shadow_keys=call.cache_keys,
     )
 
 
 async def undo_compression_in_shadow(call: Call, tools: Toolbox) -> Call:
-    """In shadow send the chat whole.
-
-    Its answer is then none to the cut chat, so it is not kept as one.
-    """
+    """Send the conversation uncompressed in shadow mode."""
     if not call.is_in_shadow or call.compression is None:
         return call
     return evolve(
         call,
         shadow_compression=call.compression,
         compression=None,
+        # The answer is not one to the compressed conversation, so it is not stored as one.
         cache_keys=replace(call.cache_keys, compressed=None) if call.cache_keys else None,
     )

@@ -1,4 +1,4 @@
-"""Store the answer in the caches, or take out what is no longer valid."""
+"""Store the answer in the caches, and delete entries that are no longer valid."""
 
 import asyncio
 import logging
@@ -33,11 +33,11 @@ from proxy.pipeline.call import CacheKeys, Call
 from proxy.pipeline.ledger_records import build_entry_record
 from proxy.pipeline.toolbox import Toolbox
 
-# May the answer be stored? Said before the record, which tells why not.
+# May the answer be stored? Decided before the record, which says why not.
 
 
 async def check_storable(call: Call, tools: Toolbox) -> Call:
-    """Set `admitted` or `not_kept`. A long answer is judged in a thread."""
+    """Set `may_be_stored` or `not_stored_reason`; a long answer is checked in a thread."""
     if (
         call.may_be_stored
         or call.not_stored_reason
@@ -48,16 +48,16 @@ async def check_storable(call: Call, tools: Toolbox) -> Call:
     return await asyncio.to_thread(check_admission, call)
 
 
-# Keep a good answer in both tiers, so that the next one asked the same costs nothing.
+# Store a valid answer in both tiers, so that the next identical or similar request costs nothing.
 
 log = logging.getLogger("tokenthrift.proxy")
-# Of one entry; without an end, tags that name a session would pile up on an answer that many share.
+# Of one entry; without a limit, tags that name a session would pile up on an answer that many
+# share.
 MAX_ENTRY_TAGS = 32
 
 
 async def store(call: Call, tools: Toolbox) -> Call:
-    """Write the entry, in parallel, each tier for itself:
-    one being down does not keep the other from it."""
+    """Write the entry to both tiers in parallel; a failure of one does not affect the other."""
     if not _may_store(call) or call.cache_keys is None:
         return call
     envelope = await run_off_loop(
@@ -118,8 +118,7 @@ async def store(call: Call, tools: Toolbox) -> Call:
 
 
 def _may_store(call: Call) -> bool:
-    """Only what `check_storable` let through; never an error, a truncated,
-    filtered or partial answer."""
+    """Whether `check_storable` admitted the answer and the call ended well."""
     return (
         call.may_be_stored
         and call.writes_cache
@@ -159,8 +158,8 @@ def _build_envelope(call: Call, keys: CacheKeys) -> Envelope:
 
 
 def _merge_tags(call: Call) -> tuple[str, ...]:
-    """The request's, then those of the entry that this one replaces:
-    who refreshes an answer need not know all it depends on."""
+    """Merge the request's tags with those of the expired entry that it replaces."""
+    # A request that revalidates need not know all tags of the answer.
     before = call.stale_answer.envelope.tags if call.stale_answer else ()
     return tuple(dict.fromkeys((*call.chat_request.cache_controls.tags, *before)))[:MAX_ENTRY_TAGS]
 
@@ -168,10 +167,7 @@ def _merge_tags(call: Call) -> tuple[str, ...]:
 async def _build_semantic_entry(
     call: Call, keys: CacheKeys, envelope: Envelope, tools: Toolbox
 ) -> SemanticEntry | None:
-    """The semantic entry; None where the semantic tier stays out of it.
-
-    Its id is the exact key: the same question replaces itself. Raises TooLarge.
-    """
+    """Build the semantic entry; None without vector or bucket. Raises EnvelopeTooLarge."""
     if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
         return None
     question = to_storable_text(call.question)
@@ -180,6 +176,7 @@ async def _build_semantic_entry(
         tools.sealer,
     )
     return SemanticEntry(
+        # The exact key is the id, so the same question replaces its own entry.
         entry_id=keys.exact,
         bucket=keys.bucket,
         scope=keys.scope,
@@ -194,7 +191,7 @@ async def _build_semantic_entry(
 
 
 def _pack_conversation(call: Call) -> bytes:
-    """What the entry keeps of the chat, where chats are compared."""
+    """Pack what the entry stores of the conversation, if the plan compares conversations."""
     if call.window is not None:
         return pack_chat(call.window, extract_answer_text(call.completion))
     forgets = (
@@ -205,18 +202,18 @@ def _pack_conversation(call: Call) -> bytes:
     return HISTORY_MARKER if forgets and has_history(call.chat_request.messages) else b""
 
 
-# Remove near entries that can never be served: forgotten ones, and those that are broken, of an
-# older schema or another scope.
+# Delete semantic entries that can never be served: invalidated ones, and those that are broken, of
+# an older schema or another scope.
 #
-# A look-up returns a few neighbours only, and they would take the places of living ones.
+# A lookup returns only a few neighbours, and they would take the places of valid ones.
 
 INVALID_REASONS = frozenset({INVALIDATED_REASON, "foreign"})
 
 
 async def evict_invalid(call: Call, tools: Toolbox) -> Call:
-    """Delete them, after the answer and before `store`, which may write one of them anew.
+    """Delete the candidates that can never be served, before `store` may write one of them anew.
 
-    What cannot be deleted is never served either.
+    One that cannot be deleted is never served either.
     """
     dead = [each.entry_id for each in call.candidate_verdicts if each.reason in INVALID_REASONS]
     if not dead:

@@ -1,5 +1,4 @@
-"""Pass a live stream on as it arrives, whatever it holds,
-and keep what it said where that is understood."""
+"""Relay a stream unchanged as it arrives, and collect its completion if it is understood."""
 
 import asyncio
 import logging
@@ -25,15 +24,14 @@ from proxy.pipeline.response_headers import (
 from proxy.pipeline.toolbox import Toolbox
 
 log = logging.getLogger("tokenthrift.proxy")
-# What comes behind `[DONE]` is passed on too, but nobody is kept waiting for it.
+# Bytes after `[DONE]` are passed on too, but the client is not kept waiting for them.
 MAX_WAIT_AFTER_DONE_SECONDS: Final = 0.5
 
 
 async def stream(call: Call, tools: Toolbox) -> Call:
-    """Relay to the end.
+    """Relay the stream to its end and set the completion and usage it carried.
 
-    A stream that breaks off ends in an error event and without `[DONE]`; one that ended whole
-    becomes a completion.
+    A stream that breaks off ends in an error event and without `[DONE]`.
     """
     answer = call.answer
     if not isinstance(answer, StreamingAnswer):
@@ -52,7 +50,8 @@ async def stream(call: Call, tools: Toolbox) -> Call:
                 ],
             )
             call, last = await _relay_chunks(call, answer, passage, tools)
-        # Outside the watch: a server may report the end of the response as the client's leaving.
+        # Outside `cancel_on_disconnect`: a server may report the end of the response as a
+        # disconnect.
         await call.client.send_body(last, more=False)
     except ClientDisconnected:
         call = evolve(call, outcome="client_closed")
@@ -78,8 +77,7 @@ def _collect_completion(heard: StreamCollector) -> tuple[dict[str, Any], bool]:
 async def _relay_chunks(
     call: Call, answer: StreamingAnswer, passage: "_StreamRelay", tools: Toolbox
 ) -> tuple[Call, bytes]:
-    """Relay all but the last bytes, which are returned:
-    nothing after a whole stream, an error event after one that broke off."""
+    """Relay all but the last bytes, which are returned: nothing, or an error event."""
     decoder, turns, size, heard = sse.SseDecoder(), LoopYielder(), 0, passage.collector
     chunks = aiter(answer.reply.iter_chunks())
     try:
@@ -112,10 +110,8 @@ async def _relay_chunks(
 async def _send_events(
     call: Call, passage: "_StreamRelay", batches: Iterable[list[sse.SseEvent]], turns: LoopYielder
 ) -> None:
-    """Send the client what it is to see of these events.
-
-    A read of tens of thousands of them goes in pieces.
-    """
+    """Send the client the visible part of these events."""
+    # In batches: one read may hold tens of thousands of events.
     for events in batches:
         if shown := passage.filter_events(events):
             await call.client.send_body(shown, more=True)
@@ -123,7 +119,7 @@ async def _send_events(
 
 
 async def _read_next_chunk(chunks: "AsyncIterator[bytes]", passage: "_StreamRelay") -> bytes | None:
-    """The next bytes, None at the end, or when nothing more comes for a while after `[DONE]`."""
+    """Return the next bytes; None at the end, or after a pause that follows `[DONE]`."""
     left = (
         None
         if passage.done_at is None
@@ -139,21 +135,23 @@ async def _read_next_chunk(chunks: "AsyncIterator[bytes]", passage: "_StreamRela
 
 
 def _mark_cut(call: Call, passage: "_StreamRelay", error: GatewayError) -> tuple[Call, bytes]:
-    """The call marked as cut, and the event that tells the client that the rest will not come."""
+    """Mark the call as cut; also return the event that tells the client so."""
     return evolve(call, outcome="cut"), passage.separate_event(
         sse.encode_event(error.error_object())
     )
 
 
 class _StreamRelay:
-    """What of a stream the client is shown: all bytes as they came,
-    but for the usage that only we asked for, `[DONE]` where nothing was answered, and errors that
-    clients would not know for such. `done_at`: when `[DONE]` came, by the monotonic clock;
-    `ends_torn`: the last event is a part of one."""
+    """Decides which bytes of a stream the client gets.
+
+    All bytes unchanged, except usage that only we asked for, `[DONE]` without an answer before it,
+    and errors in a shape that clients would not recognize. `done_at`: when `[DONE]` came, by the
+    monotonic clock; `ends_torn`: the last event is incomplete.
+    """
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        # Without our asking, a provider that says what it used says it to the client.
+        # If we did not ask for it, the provider's usage is meant for the client.
         asked_by_us = call.coalesced or call.resolved_route.upstream.stream_usage
         self._hides_usage = asked_by_us and not call.chat_request.include_usage
         self._in_hidden_event = False  # within an event that is not shown
@@ -165,14 +163,14 @@ class _StreamRelay:
         self.ends_torn = False
 
     def filter_events(self, events: list[sse.SseEvent]) -> bytes:
-        """The bytes of these events that the client is to see."""
+        """Return the bytes of these events that the client gets."""
         shown = b"".join([self._filter_event(event) for event in events])
         if shown:
             self._tail = (self._tail + shown)[-4:]
         return shown
 
     def separate_event(self, event: bytes) -> bytes:
-        """An event of ours, apart from what was passed on before it."""
+        """Return our event, separated from what was sent before it."""
         whole = self._tail.endswith((b"\n\n", b"\n\r\n", b"\r\r"))
         return event if whole else b"\n\n" + event
 
@@ -195,7 +193,7 @@ class _StreamRelay:
         )
 
     def _collect_event(self, event: sse.SseEvent) -> None:
-        """Have it collected. Whatever is wrong with that, the client gets its bytes."""
+        """Collect the event; a failure here does not stop the relay."""
         try:
             self.collector.take_event(event)
             if event.parsed is not None and isinstance(event.parsed.value, dict):
@@ -205,8 +203,7 @@ class _StreamRelay:
             self.collector.mark_spoiled("a fault of the gateway's")
 
     def _continues_hidden(self, event: sse.SseEvent) -> bool:
-        """Whether it is the rest of an event that was not shown:
-        of CR LF the half that comes later too."""
+        """Whether the bytes continue a hidden event, the late half of a CR LF included."""
         if event.raw == b"\n":
             return self._last_hidden
         return (
@@ -228,10 +225,9 @@ class _StreamRelay:
         )
 
     def _rewrite_error(self, event: sse.SseEvent) -> bytes:
-        """The provider's error in OpenAI's shape, which is what clients look for;
-        without our key and its address."""
+        """Return the provider's error in OpenAI's format, without our key and its address."""
         error, upstream = self.collector.error, self._call.resolved_route.upstream
-        assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just heard
+        assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just collected
         status, secrets = error.status or UpstreamInvalid.status, get_provider_secrets(upstream)
         shown = redact_error(error, status=status, secrets=secrets)
         if error.is_key_refused:
@@ -246,6 +242,6 @@ class _StreamRelay:
         return self._replace_event(shown.to_event())
 
     def _replace_event(self, event: bytes) -> bytes:
-        """An event of ours in the place of the provider's, of which nothing more is shown."""
+        """Return our event in place of the provider's, the rest of which is hidden."""
         self._in_hidden_event = self._last_hidden = True
         return self.separate_event(event)

@@ -1,14 +1,15 @@
-"""How near a stored question must be, after feedback and under an error budget."""
+"""Set the similarity thresholds required by feedback and by an error budget."""
 
 from proxy.core.quality.cohort import derive_cohort
 from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.toolbox import Toolbox
 
-# Was a hit near this question said to be wrong? Then a neighbour must be nearer than the plan asks.
+# If a hit near this question was reported as wrong, a candidate must be nearer than the plan
+# requires.
 
 
 async def feedback_threshold(call: Call, tools: Toolbox) -> Call:
-    """Set the threshold in force here, where one was raised."""
+    """Set the threshold that reported wrong answers near this question require."""
     if call.vector is None or call.cache_keys is None or call.cache_keys.bucket is None:
         return call
     return evolve(
@@ -19,12 +20,15 @@ async def feedback_threshold(call: Call, tools: Toolbox) -> Call:
     )
 
 
-# What the plan's error budget says for this tenant: from which score on hits are served, and
-# whether they are served at all.
+# The plan's error budget for this tenant: the score from which hits are served, and whether they
+# are served at all.
 
 
 async def error_budget_threshold(call: Call, tools: Toolbox) -> Call:
-    """Set basis, threshold and `withheld`, under a plan with an error budget. Reads memory only."""
+    """Set `cohort`, `learned_threshold` and `semantic_disabled`, under a plan with an error budget.
+
+    Reads memory only.
+    """
     if not call.reads_cache or call.vector is None or call.plan is None or call.plan.cache is None:
         return call
     if call.plan.cache.max_error_rate is None:

@@ -1,9 +1,9 @@
-"""Is a neighbour's answer the right answer? Ours, fresh, and the rules and the learned check agree.
+"""Decide whether a candidate's answer fits: valid, fresh, and accepted by rules and verifier.
 
-Under `match: verified` the threshold is one of the verifier's score, and every candidate that is
-near or says the same is looked at; under `match: cosine` it is one of the cosine, and the rules
-alone decide. Where the plan compares a window of the chat, its history must agree first, and then
-the questions by themselves.
+Under `match: verified` the threshold applies to the verifier's score, and every candidate that is
+near or equivalent is checked; under `match: cosine` it applies to the cosine, and the rules alone
+decide. If the plan compares a window of the conversation, the histories must match first, then the
+questions by themselves.
 """
 
 from proxy.core.answers import CachedAnswer
@@ -40,9 +40,9 @@ from proxy.pipeline.toolbox import Toolbox
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
-    """Answer with the best candidate that passes every check; note why the others did not.
+    """Answer with the best candidate that passes every check; record why the others did not.
 
-    Raises ToolUnavailable where it takes a vector that cannot be had in time.
+    Raises ToolUnavailable if a needed embedding is not available in time.
     """
     for candidate in call.candidates:
         if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
@@ -68,21 +68,21 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 
 
 def effective_threshold(call: Call) -> float:
-    """The plan's similarity threshold, or what its samples taught;
-    or the request's or that of a doubt where that is higher: a request can never lower it."""
+    """Return the highest of the plan's or learned threshold, the request's and the feedback's."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
     ours = (
         call.plan.cache.similarity_threshold
         if call.learned_threshold is None
         else call.learned_threshold
     )
+    # A request can raise the threshold, never lower it.
     return max(
         ours, call.chat_request.cache_controls.similarity_threshold or 0.0, call.feedback_threshold
     )
 
 
 def uses_verifier(call: Call) -> bool:
-    """Whether the verifier has the last word."""
+    """Whether the verifier decides."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
     return call.plan.cache.match == "verified"
 
@@ -90,9 +90,9 @@ def uses_verifier(call: Call) -> bool:
 async def _check_candidate(
     call: Call, candidate: Candidate, tools: Toolbox
 ) -> tuple[Envelope | None, MatchResult]:
-    """What is stored, and whether the questions agree.
+    """Return the candidate's envelope and whether its question matches.
 
-    What must not be read, or not any more, is not compared.
+    A foreign, invalidated or stale candidate is not compared: its envelope is None.
     """
     envelope = await decode_candidate(call, tools, candidate)
     if envelope is None or (reason := _find_bar(call, envelope)):
@@ -117,7 +117,7 @@ async def _check_candidate(
 
 
 async def _is_standalone(call: Call, ours: ChatTurns, theirs: ChatTurns, tools: Toolbox) -> bool:
-    """Whether both questions need nothing of what was said before, in words and in meaning."""
+    """Whether both questions are independent of their histories, in words and in meaning."""
     told = list_ignorable_histories(ours, theirs)
     return (
         told is not None
@@ -129,24 +129,21 @@ async def _is_standalone(call: Call, ours: ChatTurns, theirs: ChatTurns, tools: 
 async def _question_similarity(
     call: Call, ours: ChatTurns, theirs: ChatTurns, candidate: Candidate, tools: Toolbox
 ) -> float:
-    """Of the questions alone.
-
-    Their vectors are made here, where nothing but the questions is left to be compared; seldom,
-    since most neighbours are out by their history, and who asks the same again mostly uses the same
-    words.
-    """
+    """Return the cosine of the questions alone."""
     if ours.question == theirs.question or (
         uses_verifier(call) and equivalent(ours.question, theirs.question)
     ):
         return 1.0
     if len(ours.user_turns) == 1 or (ours.is_standalone and theirs.is_standalone):
         return candidate.similarity
+    # Embedded here, where only the questions are left to compare; rarely, since most candidates are
+    # rejected by their history, and who asks again mostly uses the same words.
     one, other = await embed_texts(call, tools, ours.question, theirs.question)
     return float(one @ other)
 
 
 def _find_bar(call: Call, envelope: Envelope) -> str:
-    """Why an answer of ours must not be served, whatever the question; "" when it may."""
+    """Return why the candidate must not be served, whatever its question; "" if it may."""
     if is_invalidated(call, envelope):
         return INVALIDATED_REASON
     return "" if is_fresh(call, envelope) else "stale"
@@ -155,11 +152,10 @@ def _find_bar(call: Call, envelope: Envelope) -> str:
 async def _compare_questions(
     call: Call, asked: str, stored: str, similarity: float, tools: Toolbox
 ) -> MatchResult:
-    """Whether the one question may have the other's answer; `similarity`: the cosine of the two."""
+    """Decide whether the questions match; `similarity` is their cosine."""
     least = effective_threshold(call)
     if uses_verifier(call):
-        # Where thresholds are learned, what stays a little below is looked at as well, by its
-        # score.
+        # If thresholds are learned, a score slightly below is computed exactly as well.
         known_from = (
             call.learned_threshold - THRESHOLD_PROBE_MARGIN
             if call.cohort and call.learned_threshold is not None
@@ -184,8 +180,8 @@ async def _compare_questions(
 def _build_hit(
     call: Call, candidate: Candidate, envelope: Envelope, score: float | None
 ) -> CachedAnswer:
-    """The answer, with this request's prompt counted:
-    it differs from the stored one's by what is compared."""
+    """Build the hit, with the prompt tokens of this request."""
+    # Its prompt differs from the stored one only in the compared part.
     asked = envelope.asked_tokens - envelope.question_tokens + count_compared_tokens(call)
     return CachedAnswer(
         envelope, "semantic", max(0, asked), candidate.similarity, score, candidate.entry_id

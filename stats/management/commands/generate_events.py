@@ -1,4 +1,4 @@
-"""`manage.py generate_events N --days D`: a ledger as large as one wants to try pages with.
+"""`manage.py generate_events N --days D`: fill a ledger to test pages with.
 
 Never for a ledger in use.
 """
@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
 
 def _create_callers() -> list[SyntheticCaller]:
-    """Each key under a plan of its tenant's and under one of the platform's."""
+    """Create tenants and keys, each key under its tenant's plan and under a platform plan."""
     common, _ = Plan.objects.get_or_create(name="generated", tenant=None)
     found = []
     for number in range(1, TENANT_COUNT + 1):

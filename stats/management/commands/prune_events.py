@@ -1,4 +1,4 @@
-"""`manage.py prune_events`: forget what is old now, as a worker does by itself every hour."""
+"""`manage.py prune_events`: delete old data now, as a worker does every hour."""
 
 import argparse
 from typing import Any

@@ -1,6 +1,6 @@
-"""`manage.py reconcile`: do requests, roll-ups and the provider's ledger agree?
+"""`manage.py reconcile`: check that requests, rollups and a provider's statement agree.
 
-On live data, while traffic runs.
+On live data, while traffic continues.
 """
 
 import argparse
