@@ -265,7 +265,10 @@ class PeriodSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         """Return the fields `from` and `to`."""
         # Not as attributes: `from` is a keyword of Python.
-        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
+        return {
+            "from": serializers.DateTimeField(help_text="Its first moment."),
+            "to": serializers.DateTimeField(help_text="Its end, not included."),
+        }
 
 
 class DetailSerializer(serializers.Serializer[Any]):
