@@ -98,12 +98,16 @@ def back_within(seconds: float, works: Callable[[], bool]) -> bool:
     return False
 
 
+def is_exact_hit(counted: Counted, question: str) -> bool:
+    return counted.ask(question).headers["x-tokenthrift-cache"] == "exact"
+
+
 def hits_exactly(counted: Counted) -> bool:
     """Whether a request and its repeat end in an exact hit."""
     question = uuid.uuid4().hex
     counted.ask(question)
     time.sleep(0.3)
-    return counted.ask(question).headers["x-tokenthrift-cache"] == "exact"
+    return is_exact_hit(counted, question)
 
 
 def hits_semantically(counted: Counted) -> bool:
@@ -207,8 +211,9 @@ def test_a_full_redis_is_a_miss_and_not_an_error(
     client.config_set("maxmemory", 1)
     try:
         question = uuid.uuid4().hex
-        for _ in range(2):
-            assert counted.ask(question).headers["x-tokenthrift-cache"] != "exact"
+        assert not is_exact_hit(counted, question)
+        # A repeat may still join the first, whose answer is just failing to be stored.
+        assert back_within(5, lambda: not is_exact_hit(counted, question))
     finally:
         client.config_set("maxmemory", 0)
     assert back_within(5, lambda: hits_exactly(counted))
