@@ -169,7 +169,7 @@ async def test_redis_lists_whose_connection_it_is(server: RedisServer) -> None:
 
 
 async def test_a_redis_that_forbids_naming_is_used_all_the_same(server: RedisServer) -> None:
-    admin = open_redis(server.url, name="admin", connect_seconds=1, command_seconds=1)
+    admin: Any = open_redis(server.url, name="admin", connect_seconds=1, command_seconds=1)
     await admin.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "+get", "+set")
     url = server.url.replace("://", "://plain:pw@")
     client = open_redis(url, name="exact", connect_seconds=1, command_seconds=1)
