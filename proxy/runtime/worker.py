@@ -26,7 +26,6 @@ from proxy.engines.exact.invalidations import KeyInvalidations
 from proxy.engines.exact.redis import RedisExactCache
 from proxy.engines.providers.http import HttpUpstream
 from proxy.pipeline.toolbox import Toolbox
-from proxy.preview import service
 from proxy.runtime.cache_sweeper import CacheSweeper
 from proxy.runtime.config_source import DatabaseConfigSource
 from proxy.runtime.error_budget_sync import ErrorBudgetSync
@@ -92,7 +91,6 @@ class Worker:
         if self.watchdog is not None:
             self.watchdog.close()
         error_budget.set_cohort_function(None)
-        service.attach_workers(None)
         bridge.attach_bridge(None)
 
     async def _wait_for_requests(self) -> None:
@@ -175,7 +173,6 @@ async def start_worker() -> Worker:
     keeper = ErrorBudgetSync(tools.error_budgets, source, tools.scorer_id)
     running = Worker(tools, source, flusher, keeper, tracing=tracing)
     error_budget.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
-    service.attach_workers(service.PreviewWorkers(asyncio.get_running_loop(), compressor))
     bridge.attach_bridge(bridge.LoopBridge(asyncio.get_running_loop(), tools))
     health.attach_gateway(
         health.GatewayProbes(
