@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plans import capabilities, services, validation
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.models import Plan
 from plans.snapshot import CompressionSettings
 from proxy import bridge

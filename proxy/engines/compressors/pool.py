@@ -15,7 +15,7 @@ from proxy.core.compression.compress import (
     count_text_bytes,
 )
 from proxy.core.compression.preview import Preview
-from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.event_loop import MAX_INLINE_BYTES, run_off_loop
 from proxy.core.types import Message

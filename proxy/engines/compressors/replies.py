@@ -7,7 +7,7 @@ from typing import Any
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK_ENGINE
 from proxy.core.compression.preview import NextTurn, Preview, PreviewSpan, build_preview
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Message
 

@@ -23,7 +23,12 @@ from proxy.core.types import Vector
 from proxy.engines.redis_client import REDIS_ERRORS, RedisFaults, open_pooled_redis
 from proxy.engines.semantic import redis_migration
 from proxy.engines.semantic.detached import run_detached
-from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity, slug
+from proxy.engines.semantic.entry_checks import (
+    check_entry,
+    check_unit_vector,
+    clip_similarity,
+    slug,
+)
 
 NO_MODULE_REASON = (
     "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or "
