@@ -14,11 +14,11 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
-CODE := manage.py gateway_project plans proxy stats demo deploy evaluation $(wildcard benchmarks) tests
+CODE := manage.py gateway_project plans proxy stats demo deploy evaluation mock_providers $(wildcard benchmarks) tests
 # Tests that need no service: `make quick` starts none, and a test here that asks for one fails.
 QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressors/test_worker_choice.py \
   tests/stats/test_time_grains.py tests/test_process_logs.py \
-  tests/plans/test_csv_cells.py tests/plans/test_keys.py tests/plans/test_pricing.py \
+  tests/plans/test_csv_cells.py tests/plans/test_key_secrets.py tests/plans/test_pricing.py \
   tests/docs/test_docs.py tests/docs/test_documented_defaults.py tests/docs/test_reference_docs.py \
   tests/benchmarks/test_figures.py tests/benchmarks/test_savings.py tests/benchmarks/test_wire.py \
   tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile pairs provider split,tests/evaluation/test_$(name).py)

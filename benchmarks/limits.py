@@ -18,8 +18,8 @@ def measure(place: Place) -> dict[str, float]:
     """Requests a second, each alone on the gateway's core; Redis and the client on the other."""
     redis = place.services.redis
     found = {"mock_upstream_rps": _upstream(place), "bare_redis_rps": _redis_loop(place, redis)}
-    found["bare_asgi_rps"] = _program(place, "bare", "--redis", redis)
-    found["django_view_rps"] = _program(place, "empty_view")
+    found["bare_asgi_rps"] = _program(place, "benchmarks.bare", "--redis", redis)
+    found["django_view_rps"] = _program(place, "benchmarks.empty_view")
     return found
 
 

@@ -70,7 +70,7 @@ def place(var: Path) -> Iterator[Place]:
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
     lease.acquire_lease(var)
     try:
-        with program("upstream", var=var, environment=environment) as (address, pid):
+        with program("mock_providers.fast", var=var, environment=environment) as (address, pid):
             services = configuration.resolve_urls(var)
             yield Place(
                 var=var,
@@ -87,14 +87,10 @@ def place(var: Path) -> Iterator[Place]:
 def program(
     module: str, *arguments: str, var: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, int]]:
-    """`python -m benchmarks.<module>` on a port of its own, once it answers:
-    its address and process id."""
-    port = find_free_port()
-    address, command = (
-        f"http://127.0.0.1:{port}",
-        ["-m", f"benchmarks.{module}", "--port", str(port), *arguments],
-    )
+    """`python -m <module>` on a port of its own, once it answers: its address and process id."""
+    port, name = find_free_port(), module.rpartition(".")[2]
+    address, command = f"http://127.0.0.1:{port}", ["-m", module, "--port", str(port), *arguments]
     with running(
-        module, command, url=address, log=var / f"{module}.log", environment=environment, seconds=20
+        name, command, url=address, log=var / f"{name}.log", environment=environment, seconds=20
     ) as pid:
         yield address, pid

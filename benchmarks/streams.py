@@ -1,7 +1,7 @@
 """Many streams open at once, each sending chunks on a schedule:
 is every chunk there, in order, and how late?
 
-The upstream (`benchmarks.upstream`) writes into each chunk its number and when it was due, by the
+The upstream (`mock_providers.fast`) writes into each chunk its number and when it was due, by the
 clock that all processes of a machine share, so lateness is what the client's clock says at arrival
 less that.
 """

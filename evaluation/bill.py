@@ -9,8 +9,8 @@ from evaluation.rules import Rules
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.break_even import LayoutSizes, compression_pays
 from proxy.core.compression.layout import RETRIEVAL_HEADING
+from proxy.core.compression.results import CompressionTerms, TurnForecast
 from proxy.core.compression.turn_forecast import forecast_turns
-from proxy.core.compression.types import CompressionTerms, TurnForecast
 from proxy.core.tokens import count_message_tokens, count_prompt_tokens
 from proxy.core.types import Message
 

@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from plans.snapshot import CompressionSettings
+from proxy.core.compression.algorithm_registry import load_rank
 from proxy.core.compression.document import split_by_sentence
 from proxy.core.compression.memo import Memo
-from proxy.core.compression.registry import load_rank
 from proxy.core.compression.units import UnitPolicy, split_units
 from proxy.core.tokens import REPLY_PRIMING_TOKENS, count_message_tokens, count_text
 from proxy.core.types import Message

@@ -27,7 +27,7 @@ from plans.pricing import Price
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.compression.memo import Memo
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ProviderEndpoint, Route
 from proxy.core.formats.chat_completions import ChatRequest
 from proxy.core.formats.usage import Usage

@@ -7,11 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 from django.conf import settings
 from django.db import DatabaseError, connection
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
+
+from stats.redis_connection import open_redis
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5  # to connect, and again to answer
 NO_SEARCH_MODULE: Final = (
@@ -35,24 +33,18 @@ def probe_pgvector() -> str | None:
 def probe_redis_search() -> str | None:
     where = urlsplit(settings.REDIS_SEMANTIC_URL)
     shown = f"{where.hostname}:{where.port or 6379}"
-    client = Redis.from_url(
-        urlunsplit(where._replace(path="/0")),
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    url = urlunsplit(where._replace(path="/0"))
     try:
-        client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
+        with open_redis(url, seconds=REDIS_TIMEOUT_SECONDS) as client:
+            client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError as error:
         return (
             NO_SEARCH_MODULE
             if "unknown command" in str(error).lower()
             else f"Redis at {shown} refuses: {error}."
         )
-    except (RedisConnectionError, RedisError, OSError) as error:
+    except (RedisError, OSError) as error:
         return f"Redis at {shown} does not answer ({type(error).__name__})."
-    finally:
-        client.close()
     return None
 
 

@@ -99,7 +99,7 @@ FEEDBACK_PER_MINUTE = environment.read_integer(
     "TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000
 )
 # Implements the port of plans.capabilities.
-CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"
+CAPABILITIES = "gateway_project.running_capabilities.RunningCapabilities"
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.read_text("TOKENTHRIFT_QDRANT_API_KEY")
 

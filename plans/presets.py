@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities
-from plans.errors import InvalidPlan
 
 PLAN_SECTIONS: Final = ("compression", "cache")
 

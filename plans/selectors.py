@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from django.db.models import Q
 
 from plans import published_prices, validation
-from plans.errors import PlanNotFound, TenantNotFound
+from plans.api_errors import PlanNotFound, TenantNotFound
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
 from plans.published_prices import PriceKey

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from plans import (
     capabilities,
-    keys,
+    key_secrets,
     presets,
     price_terms,
     published_prices,
@@ -18,7 +18,7 @@ from plans import (
     selectors,
     validation,
 )
-from plans.errors import InvalidPlan, PlanNameConflict, PlanNotFound, VersionConflict
+from plans.api_errors import InvalidPlan, PlanNameConflict, PlanNotFound, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import BASE_RATE_NAMES, Price
 
@@ -172,8 +172,8 @@ def issue_key(row: VirtualKey | AdminKey) -> str:
 
     The secret is returned here and never again.
     """
-    new = keys.generate_key(
-        keys.ADMIN_KEY_KIND if isinstance(row, AdminKey) else keys.VIRTUAL_KEY_KIND,
+    new = key_secrets.generate_key(
+        key_secrets.ADMIN_KEY_KIND if isinstance(row, AdminKey) else key_secrets.VIRTUAL_KEY_KIND,
         pepper=settings.KEY_PEPPER,
     )
     row.prefix, row.digest = new.prefix, new.digest

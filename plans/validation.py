@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
+from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities, ChatTurnCounts
-from plans.errors import InvalidPlan
 from plans.snapshot import (
     CacheSettings,
     CompressionFocus,

@@ -167,9 +167,9 @@ def compute_hit_rate(hits: int, total: int) -> float:
 class CacheEntryRecord:
     """One stored answer, written before the answer itself. `sent`: the second exact key, of the
     compressed request, "" without one; `route`: the model's name as clients say it; `end_user`: a
-    digest (`proxy.core.caching.keys`), "" when the request named nobody; `backend`: the semantic
-    cache that has it, "" for none; `exact`: whether the exact tier has it; `bytes`: in all of them
-    together; times in epoch seconds."""
+    digest (`proxy.core.caching.cache_keys`), "" when the request named nobody; `backend`: the
+    semantic cache that has it, "" for none; `exact`: whether the exact tier has it; `bytes`: in all
+    of them together; times in epoch seconds."""
 
     entry_id: str
     sent: str
@@ -195,8 +195,9 @@ class CacheEntryRecord:
 class RequestFingerprint:
     """`asked`: 32 hex characters of the exact key, the same for identical requests; `bucket`:
     likewise of what must be identical for questions to be compared, "" where they are not;
-    `end_user`: a digest (`proxy.core.caching.keys`), "" for nobody; `vector`: of the question,
-    base64 of one signed byte a dimension, "" where it was not embedded. `at` in epoch seconds."""
+    `end_user`: a digest (`proxy.core.caching.cache_keys`), "" for nobody; `vector`: of the
+    question, base64 of one signed byte a dimension, "" where it was not embedded. `at` in epoch
+    seconds."""
 
     event_id: str
     at: float

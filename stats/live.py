@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from channels.layers import get_channel_layer
 from django.conf import settings
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+
+from stats.redis_connection import open_async_redis
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +48,10 @@ async def count_announcements(*, more: int = 0) -> int:
 
     Raises redis.RedisError or OSError.
     """
-    client = Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
+    async with open_async_redis(settings.REDIS_URL, seconds=REDIS_TIMEOUT_SECONDS) as client:
         # In Redis, so that all workers share the number. Redis does not keep messages for clients
         # that did not listen; the number shows that one was missed.
         return int(await client.incrby(f"{settings.INSTANCE}:live", more))
-    finally:
-        await client.aclose(close_connection_pool=True)
 
 
 async def send_to_group(group: str, **message: object) -> None:

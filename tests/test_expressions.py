@@ -133,7 +133,7 @@ def expressions() -> dict[tuple[Any, int], tuple[str, bool]]:
     for package in PACKAGES:
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if ".migrations" not in module.name and module.name not in (
-                "gateway_project.serving.worker",
+                "gateway_project.serving.worker_process",
                 "gateway_project.asgi",
             ):
                 for where, name, pattern in _held_by(module.name):

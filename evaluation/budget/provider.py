@@ -8,13 +8,11 @@ it was meant for them.
 
 import hashlib
 import itertools
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import orjson
-import uvicorn
+from mock_providers import shapes
+from mock_providers.server import Answer, Asked, MockProvider, serve_in_thread
 
 _WORDINGS = (
     (
@@ -32,49 +30,30 @@ _WORDINGS = (
 )
 
 
-class Provider:
-    """The ASGI application. `requests`: how often it was asked."""
+class TruthProvider(MockProvider):
+    """Says what is true of `metadata.truth`."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        super().__init__(self._answer)
         self._turn = itertools.count()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        raw, more = b"", True
-        while more:
-            message = await receive()
-            raw, more = raw + message.get("body", b""), message.get("more_body", False)
-        self.requests += 1
-        body = orjson.dumps(_completion(orjson.loads(raw), next(self._turn)))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"application/json")],
-            }
+    @property
+    def requests(self) -> int:
+        """How often it was asked."""
+        return len(self.asked)
+
+    def _answer(self, asked: Asked) -> Answer:
+        truth = str((asked.body.get("metadata") or {}).get("truth", ""))
+        turn = next(self._turn)
+        said = shapes.build_completion(
+            answer(truth, turn),
+            id=f"chatcmpl-{turn}",
+            created=1_760_000_000,
+            model=asked.body["model"],
+            usage=shapes.build_usage(20, 30),
+            fingerprint=truth,
         )
-        await send({"type": "http.response.body", "body": body})
-
-
-def _completion(asked: dict[str, Any], turn: int) -> dict[str, Any]:
-    truth = str((asked.get("metadata") or {}).get("truth", ""))
-    text = answer(truth, turn)
-    return {
-        "id": f"chatcmpl-{turn}",
-        "object": "chat.completion",
-        "created": 1_760_000_000,
-        "model": asked["model"],
-        "system_fingerprint": truth,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text},
-                "finish_reason": "stop",
-                "logprobs": None,
-            }
-        ],
-        "usage": {"prompt_tokens": 20, "completion_tokens": 30, "total_tokens": 50},
-    }
+        return Answer(completion=said)
 
 
 def answer(truth: str, turn: int) -> str:
@@ -87,18 +66,8 @@ def answer(truth: str, turn: int) -> str:
 
 
 @contextmanager
-def providing() -> Iterator[tuple[str, Provider]]:
+def providing() -> Iterator[tuple[str, TruthProvider]]:
     """The provider on a free port of the loopback interface, in a thread: its address with /v1."""
-    provider = Provider()
-    server = uvicorn.Server(
-        uvicorn.Config(provider, host="127.0.0.1", port=0, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1", provider
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    provider = TruthProvider()
+    with serve_in_thread(provider) as address:
+        yield f"{address}/v1", provider

@@ -25,7 +25,7 @@ from proxy.core.verification.conversation import (
     list_ignorable_histories,
     select_embedded_text,
 )
-from proxy.core.verification.rules.registry import veto_question
+from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.onnx import OnnxVerifier
 from proxy.pipeline.question_matching import match_questions, worth_comparing

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evaluation.verifier.sources import Pair
 from proxy.core.verification.equivalence import equivalent
-from proxy.core.verification.rules.registry import SURE_RULES, veto_question
+from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
 from proxy.pipeline.question_matching import MIN_COMPARED_SIMILARITY
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.sources import Pair
 from evaluation.verifier.stock import DIRECTIONS, DOING, FILL, SYMMETRIC, WAYS, items
-from proxy.core.verification.rules.registry import veto_question
+from proxy.core.verification.rules.rule_registry import veto_question
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 

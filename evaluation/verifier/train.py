@@ -22,7 +22,7 @@ from evaluation.verifier.learn import logits, train
 from evaluation.verifier.pairs import edited, neighbours, written
 from evaluation.verifier.sources import Pair, Sources, read_sources, table
 from proxy.core.verification.equivalence import normalize_pair
-from proxy.core.verification.rules.registry import list_doubtful_objections
+from proxy.core.verification.rules.rule_registry import list_doubtful_objections
 from proxy.engines.inference.session import open_tokenizer
 from proxy.engines.verifiers.calibration import combine_evidence, sum_penalties
 from proxy.engines.verifiers.inputs import MAX_PAIR_TOKENS

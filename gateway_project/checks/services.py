@@ -15,13 +15,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 from django.db import DatabaseError, connections
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
 from gateway_project import backend_probes
 from proxy.conf import conf
+from stats.redis_connection import open_redis
 
 MIN_PGVECTOR_VERSION = (
     0,
@@ -87,7 +85,7 @@ def check_redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """Check both Redis services: E020, E021, W022, W023."""
     found: list[CheckMessage] = []
     try:
-        with _open_redis(settings.REDIS_URL) as client:
+        with open_redis(settings.REDIS_URL, seconds=PROBE_TIMEOUT_SECONDS) as client:
             version = str(client.info("server")["redis_version"])
     except (RedisError, OSError) as error:
         return [
@@ -166,8 +164,8 @@ def _check_redis_search() -> list[CheckMessage]:
         "Redis with search."
     )
     try:
-        with _open_redis(settings.REDIS_SEMANTIC_URL) as client:
-            client.execute_command("FT._LIST")
+        with open_redis(settings.REDIS_SEMANTIC_URL, seconds=PROBE_TIMEOUT_SECONDS) as client:
+            client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError:
         return [
             Warning(
@@ -185,16 +183,6 @@ def _check_redis_search() -> list[CheckMessage]:
             )
         ]
     return []
-
-
-def _open_redis(url: str) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=PROBE_TIMEOUT_SECONDS,
-        socket_connect_timeout=PROBE_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
 
 
 def _parse_version(text: str) -> tuple[int, ...]:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import redis
+from redis.exceptions import RedisError
 
 from gateway_project.embedded import processes
 from gateway_project.embedded.processes import Account
+from stats.redis_connection import open_redis
 
+PROBE_TIMEOUT_SECONDS = 2.0
 REDIS_CONF_TEMPLATE = """\
 bind {host}
 port {port}
@@ -85,13 +87,11 @@ class EmbeddedRedis:
         return processes.write_private_file(self.data_dir / "redis.conf", content, self.account)
 
     def _is_answering(self) -> bool:
-        client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
         try:
-            return bool(client.ping())
-        except (redis.RedisError, OSError):  # refused, or still loading its file
+            with open_redis(self.url, seconds=PROBE_TIMEOUT_SECONDS) as client:
+                return bool(client.ping())
+        except (RedisError, OSError):  # refused, or still loading its file
             return False
-        finally:
-            client.close()
 
 
 def _make_runnable(program: Path) -> None:

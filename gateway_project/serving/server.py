@@ -6,7 +6,7 @@ import sys
 import uvicorn
 from django.conf import settings
 
-from gateway_project.serving.supervisor import supervise_workers
+from gateway_project.serving.worker_supervisor import supervise_workers
 from stats.monitoring import gauges
 
 # Seconds; longer than the SDKs' pools keep an idle connection, so that none is closed while a
@@ -37,7 +37,7 @@ def run_server(listener: socket.socket, workers: int) -> bool:
     config = uvicorn.Config(
         "gateway_project.asgi:application"
         if alone
-        else "gateway_project.serving.worker:application",
+        else "gateway_project.serving.worker_process:application",
         loop="uvloop" if alone else "gateway_project.serving.connection_balancer:Loop",
         http="gateway_project.serving.connection:BoundedConnection"
         if alone

@@ -13,7 +13,7 @@ from django.urls import path, reverse
 
 from plans.access import get_user_tenant
 from plans.admin.confirm_change import ReasonForm
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.import_export import formats as files
 from plans.import_export.resources import Resource
 from plans.records import MAX_REASON_LENGTH

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from plans import capabilities, presets, services, validation
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.field_changes import list_field_changes
 from plans.models import Plan
 from plans.whole_numbers import parse_positive

@@ -11,9 +11,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from plans import keys, selectors
+from plans import key_secrets, selectors
 from plans.access import get_user_tenant
-from plans.errors import TenantNotFound
+from plans.api_errors import TenantNotFound
 from plans.models import AdminKey, Tenant
 
 ACTION_BY_METHOD: Final = {
@@ -63,9 +63,9 @@ def _find_administrator(secret: str) -> Administrator | None:
     configured: str = settings.ADMIN_KEY
     if configured and hmac.compare_digest(secret.encode("utf-8", "replace"), configured.encode()):
         return Administrator("TOKENTHRIFT_ADMIN_KEY")
-    if not keys.is_well_formed(secret, keys.ADMIN_KEY_KIND):
+    if not key_secrets.is_well_formed(secret, key_secrets.ADMIN_KEY_KIND):
         return None
-    digest = keys.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
+    digest = key_secrets.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
     row = AdminKey.objects.filter(digest=digest, revoked_at=None).select_related("tenant").first()
     return Administrator(row.name, row.tenant) if row else None
 

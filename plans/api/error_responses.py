@@ -14,7 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 
 log = logging.getLogger(__name__)
 API_PREFIX = "/token-saving"

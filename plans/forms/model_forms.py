@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from plans import capabilities, services, validation
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.fields import (
     FIELD_DEPENDENCIES,
     FIELD_HELP_TEXTS,

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 
 from plans import capabilities, services, validation
 from plans.api.serializers import PlanSerializer
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.field_changes import FieldChange, list_field_changes
 from plans.fields import FIELD_LABELS
 from plans.forms.model_forms import ModelPriceForm

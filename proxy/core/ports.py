@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ConfigSnapshot, ProviderEndpoint
 from proxy.core.flights import Flight
 from proxy.core.types import Message, Vector
@@ -18,7 +18,8 @@ from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
 
 if TYPE_CHECKING:
     from proxy.core.caching.envelope import Envelope
-    from proxy.core.compression.types import CompressionTerms
+    from proxy.core.compression.preview import Preview
+    from proxy.core.compression.results import CompressionTerms
     from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 
 
@@ -203,6 +204,17 @@ class Compressor(Protocol):
         tenant: int | None = None,
     ) -> CompressionResult:
         """Compress messages; results are memoized for this tenant only, not at all for None."""
+        ...
+
+    async def preview(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: "CompressionTerms | None" = None,
+    ) -> "Preview":
+        """Show what `compress` would do, sentence by sentence."""
         ...
 
     async def close(self) -> None: ...

@@ -13,10 +13,10 @@ from rest_framework.views import APIView
 from plans import selectors
 from plans.api.authentication import Administrator, get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Tenant
 from plans.whole_numbers import parse_positive
-from proxy.core.caching.keys import end_user_digest
+from proxy.core.caching.cache_keys import end_user_digest
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry
 

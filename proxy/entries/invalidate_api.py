@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from plans.api.authentication import Administrator, get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.invalidation import ALL_ANSWERS_TAG, invalidate_answers
 from plans.selectors import find_visible_plan
 from proxy.core.formats.cache_controls import MAX_TAG_LENGTH, is_valid_tag

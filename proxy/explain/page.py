@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from plans.access import list_user_plans
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan
 from proxy.core.errors import GatewayError
 from proxy.explain.form import ExplainForm

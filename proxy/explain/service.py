@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan, Tenant
 from plans.snapshot import KeySnapshot
 from proxy import bridge

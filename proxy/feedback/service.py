@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from proxy import bridge
 from proxy.feedback.eviction import find_copies, remove_copies, restore_copies
-from proxy.feedback.records import (
+from proxy.feedback.eviction_rows import (
     build_eviction_fields,
     build_report_fields,
     find_latest_answer_time,
@@ -24,7 +24,7 @@ from proxy.models import EvictedAnswer, WrongAnswer
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry
 from stats.models.requests import RequestEvent
-from stats.request_ids import build_time_conditions
+from stats.request_id_times import build_time_conditions
 
 CACHES_TIMEOUT_SECONDS = 10.0
 MAX_LISTED_RECIPIENTS: Final = 100

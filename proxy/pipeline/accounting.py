@@ -6,7 +6,7 @@ from typing import Final
 
 from plans.pricing import NO_TOKEN_DETAILS, Price, TokenDetails
 from proxy.core.answers import CachedAnswer
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.formats.chat_completions import extract_text
 from proxy.core.formats.usage import Usage
 from proxy.core.prompt_caching.breakpoints import (
@@ -266,7 +266,7 @@ def _removed_by(cut: CompressionResult | None) -> int:
 # the client set, so without one nothing is cached. Not modelled: instructions shared by many
 # conversations, which makes the modelled saving of first turns too high; and unrecorded pauses
 # within a conversation, which makes that of later turns too low. A holdout measures both
-# (`stats.analysis.holdout`).
+# (`stats.analysis.holdout_estimate`).
 
 MIN_CACHED_TOKENS: Final = 1024
 CACHED_TOKENS_STEP: Final = 128

@@ -3,8 +3,8 @@
 import time
 
 from proxy.core.answers import CompleteAnswer, ErrorAnswer
+from proxy.core.caching.cache_keys import exact_key
 from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_in_thread
-from proxy.core.caching.keys import exact_key
 from proxy.core.ports import Candidate
 from proxy.pipeline.call import Answer, Call
 from proxy.pipeline.toolbox import Toolbox

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ConfigSnapshot, Route
 from proxy.core.flights import Flight
 from proxy.core.formats.chat_completions import ChatRequest
 from proxy.core.formats.usage import Usage
 from proxy.core.ports import Candidate, Client, UpstreamReply
 from proxy.core.prompt_caching.conversations import ConversationHistory
-from proxy.core.quality.holdout import HoldoutAssignment
+from proxy.core.quality.holdout_assignment import HoldoutAssignment
 from proxy.core.trace_context import TraceContext
 from proxy.core.types import Message, Vector
 from proxy.core.verification.conversation import ChatTurns

@@ -12,8 +12,8 @@ import numpy as np
 
 from plans.pricing import NO_TOKEN_DETAILS, TokenDetails
 from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
+from proxy.core.caching.cache_keys import end_user_digest
 from proxy.core.caching.envelope import Envelope
-from proxy.core.caching.keys import end_user_digest
 from proxy.core.ports import SemanticEntry
 from proxy.core.prompt_caching.conversations import count_turns
 from proxy.core.types import Vector

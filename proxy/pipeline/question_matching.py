@@ -7,7 +7,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Vector
 from proxy.core.verification.equivalence import equivalent
-from proxy.core.verification.rules.registry import SURE_RULES, veto_question
+from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
 from proxy.pipeline.cache_access import cache_seconds_left
 from proxy.pipeline.call import Call, get_tenant_id
 from proxy.pipeline.toolbox import Toolbox

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from plans import selectors
 from plans.api.authentication import get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from proxy.conf import conf
 from proxy.core.errors import BadRequest, BodyTooLarge, GatewayError, ToolUnavailable
 from proxy.core.formats import chat_completions

@@ -10,7 +10,7 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 
 from plans import capabilities, validation
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.models import Plan
 from plans.snapshot import CompressionSettings
 from proxy.conf import conf

@@ -1,28 +1,23 @@
 """Compute previews for Django's pages and API; nothing of the chat is stored or logged."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from plans import capabilities, services, validation
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.models import Plan
 from plans.snapshot import CompressionSettings
+from proxy import bridge
+from proxy.conf import conf
 from proxy.core.compression.preview import Preview, PromptCost, build_preview, compute_prompt_cost
+from proxy.core.errors import ToolUnavailable
 from proxy.core.prompt_caching.terms import compression_terms
 from proxy.core.types import Message
-from proxy.engines.compressors.pool import PoolCompressor
-from proxy.engines.compressors.previews import request_preview
 from proxy.upstreams.selectors import PricedModel
 
-
-@dataclass(frozen=True, slots=True)
-class PreviewWorkers:
-    """The compression processes for previews, and the loop they belong to."""
-
-    loop: asyncio.AbstractEventLoop
-    pool: PoolCompressor
+# Beside the compressor's own deadline, to serialize and parse a long conversation.
+COPY_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +29,6 @@ class PricedPreview:
     sent: PromptCost | None
 
 
-@dataclass(slots=True)
-class _State:
-    workers: PreviewWorkers | None = None
-
-
-_state = _State()
-
-
-def attach_workers(bench: PreviewWorkers | None) -> None:
-    """Use these workers for previews; called when the request path starts and stops here."""
-    _state.workers = bench
-
-
 def build_priced_preview(
     messages: list[Message], settings: CompressionSettings, model: PricedModel
 ) -> PricedPreview:
@@ -55,12 +37,17 @@ def build_priced_preview(
     Blocks, so not for the loop's own thread. Raises ToolUnavailable.
     """
     terms = compression_terms(model.price, None) if settings.when == "saves" else None
-    # Without the request path in this process, the preview is computed in this thread.
-    if bench := _state.workers:
-        work = request_preview(bench.pool, messages, settings, model=model.name, terms=terms)
-        found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
-    else:
+    try:
+        found = bridge.run_in_loop(
+            lambda tools: tools.compressor.preview(
+                messages, settings, model=model.name, terms=terms
+            ),
+            seconds=conf.compression_timeout_seconds + COPY_TIMEOUT_SECONDS,
+        )
+    except bridge.GatewayNotRunning:  # then it is computed in this thread
         found = build_preview(messages, settings, model=model.name, terms=terms)
+    except TimeoutError:
+        raise ToolUnavailable("compressor", "deadline") from None
     if model.price is None:
         return PricedPreview(preview=found, asked=None, sent=None)
     return PricedPreview(

@@ -12,17 +12,17 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan, Tenant
 from plans.snapshot import CacheSettings
 from plans.validation import MAX_ERROR_RATE, PlanDraft
 from proxy.core.replay import ReplayResult
 from proxy.engines.replay_worker import ReplayJob, replay_rows
 from stats.analysis.error_rate import WINDOW_DAYS, ErrorRateEstimate, Sample, estimate_error_rate
-from stats.ledger.fingerprints import FINGERPRINTS_TABLE
+from stats.ledger.fingerprint_sql import FINGERPRINTS_TABLE
 from stats.models.requests import RequestEvent
 from stats.reports.selectors import build_plan_query
-from stats.request_ids import first_id
+from stats.request_id_times import first_id
 
 MAX_REPLAYED_REQUESTS: Final = 50_000  # the latest ones
 MAX_INLINE_REQUESTS: Final = 500  # replayed in this thread

@@ -26,7 +26,6 @@ from proxy.engines.exact.invalidations import KeyInvalidations
 from proxy.engines.exact.redis import RedisExactCache
 from proxy.engines.providers.http import HttpUpstream
 from proxy.pipeline.toolbox import Toolbox
-from proxy.preview import service
 from proxy.runtime.cache_sweeper import CacheSweeper
 from proxy.runtime.config_source import DatabaseConfigSource
 from proxy.runtime.error_budget_sync import ErrorBudgetSync
@@ -39,7 +38,7 @@ from stats.database import build_conninfo
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
 from stats.monitoring import health
-from stats.quality import error_budget
+from stats.quality import error_budget_report
 
 if TYPE_CHECKING:
     from proxy.runtime.otel import Tracing
@@ -91,8 +90,7 @@ class Worker:
             self.metrics.close()
         if self.watchdog is not None:
             self.watchdog.close()
-        error_budget.set_cohort_function(None)
-        service.attach_workers(None)
+        error_budget_report.set_cohort_function(None)
         bridge.attach_bridge(None)
 
     async def _wait_for_requests(self) -> None:
@@ -174,8 +172,7 @@ async def start_worker() -> Worker:
             await source.refresh_config()
     keeper = ErrorBudgetSync(tools.error_budgets, source, tools.scorer_id)
     running = Worker(tools, source, flusher, keeper, tracing=tracing)
-    error_budget.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
-    service.attach_workers(service.PreviewWorkers(asyncio.get_running_loop(), compressor))
+    error_budget_report.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
     bridge.attach_bridge(bridge.LoopBridge(asyncio.get_running_loop(), tools))
     health.attach_gateway(
         health.GatewayProbes(

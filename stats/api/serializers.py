@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from stats.analysis.holdout import HoldoutMeasurement
-from stats.quality.error_budget import PlanErrorBudget
+from stats.analysis.holdout_estimate import HoldoutMeasurement
+from stats.quality.error_budget_report import PlanErrorBudget
 from stats.reports.filters import ReportFilter
 from stats.reports.rows import ReportRow, RowSerializer
 from stats.reports.selectors import ReasonCounts

@@ -12,11 +12,11 @@ from rest_framework.views import APIView
 from plans import selectors
 from plans.api.authentication import get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan
 from plans.whole_numbers import parse_positive
 from stats.api.serializers import USD_NOTE
-from stats.quality.tuning import ThresholdRow, TuningReport, build_tuning_report
+from stats.quality.threshold_tuning import ThresholdRow, TuningReport, build_tuning_report
 from stats.reports import selectors as reports_selectors
 
 PLAN_PARAMETER = OpenApiParameter(

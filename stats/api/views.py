@@ -18,7 +18,7 @@ from plans import selectors as plans_selectors
 from plans.access import REPORT_PERMISSIONS
 from plans.api.authentication import get_own_tenant, get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
-from plans.errors import ApiError, TenantNotFound
+from plans.api_errors import ApiError, TenantNotFound
 from plans.models import Plan, Tenant
 from stats.api.serializers import (
     ErrorBudgetSerializer,
@@ -28,11 +28,11 @@ from stats.api.serializers import (
     build_stats_body,
 )
 from stats.quality import tier_switch
-from stats.quality.error_budget import load_plan_error_budget
+from stats.quality.error_budget_report import load_plan_error_budget
 from stats.reports import selectors, visibility
 from stats.reports.csv_export import REPORT_RENDERERS, FormatNegotiation, build_csv_response
 from stats.reports.filters import GRANULARITIES, GROUP_NAMES, parse_filter
-from stats.reports.holdout import measure_holdout
+from stats.reports.holdout_report import measure_holdout
 from stats.reports.periods import RANGE_NAMES
 from stats.reports.rollup_query import RollupQuery
 from stats.reports.rows import build_group_rows, build_series_rows, build_total_row, list_columns

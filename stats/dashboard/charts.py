@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from stats.dashboard.annotations import Annotation
-from stats.dashboard.wording import format_point_time
+from stats.dashboard.period_wording import format_point_time
 from stats.formatting import count, milliseconds, percent, usd
 from stats.reports.filters import ReportFilter
 from stats.reports.latency import LatencyPoint, choose_grain

@@ -17,15 +17,15 @@ from stats.dashboard.charts import (
 from stats.dashboard.freshness import measure_freshness
 from stats.dashboard.onboarding import find_next_step
 from stats.dashboard.page_context import build_page_context
-from stats.dashboard.wording import compute_change, format_moment
+from stats.dashboard.period_wording import compute_change, format_moment
 from stats.ledger import backlog
 from stats.models.requests import DeadLetter
-from stats.quality.error_budget import PlanErrorBudget, load_error_budgets
+from stats.quality.error_budget_report import PlanErrorBudget, load_error_budgets
 from stats.reports import selectors
 from stats.reports.filters import ReportFilter
-from stats.reports.holdout import measure_holdout
+from stats.reports.holdout_report import measure_holdout
 from stats.reports.latency import list_latency_points
-from stats.reports.requests import list_latest_requests
+from stats.reports.request_pages import list_latest_requests
 from stats.reports.rollup_query import RollupQuery
 from stats.reports.series import GroupTotals, list_points, rank_groups
 from stats.reports.totals import Totals, build_expressions, build_totals, compute_totals

@@ -8,9 +8,9 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan, Tenant, VirtualKey
-from stats.dashboard.wording import PERIOD_NAMES, describe_period, format_moment
+from stats.dashboard.period_wording import PERIOD_NAMES, describe_period, format_moment
 from stats.reports.filters import ReportFilter, parse_filter
 
 

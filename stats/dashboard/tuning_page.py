@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from plans.access import list_user_plans
 from plans.models import Plan
-from stats.quality.tuning import build_tuning_report
+from stats.quality.threshold_tuning import build_tuning_report
 from stats.reports import selectors
 
 PERIOD_DAYS: Final = (7, 30, 90)

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from plans.access import get_user_tenant, list_user_plans
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan, Tenant
 from stats.dashboard import request_detail
 from stats.dashboard.freshness import measure_freshness
@@ -21,7 +21,7 @@ from stats.dashboard.page_context import build_page_context, parse_page_filter, 
 from stats.dashboard.permissions import require_dashboard_access
 from stats.models.requests import RequestEvent
 from stats.quality import tier_switch
-from stats.reports.requests import LIST_PARAMETERS, list_requests
+from stats.reports.request_pages import LIST_PARAMETERS, list_requests
 
 # /dashboard/: savings under the filters of its URL. Staff only; a tenant's users see their own
 # numbers only.

@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from stats.ledger import fingerprints
-from stats.ledger.cache_entries import ERASURE_LOCK
+from stats.ledger import fingerprint_sql
+from stats.ledger.cache_entry_sql import ERASURE_LOCK
 from stats.models.cache_entries import CacheEntry, Erasure
 
 POLL_INTERVAL_SECONDS = 0.05
@@ -56,10 +56,10 @@ def erase_entries(wanted: EntryFilter, *, by: str) -> tuple[int, datetime]:
     Returns the number of known entries, and their mark for `wait_until_removed`.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # See `stats.ledger.cache_entries.ERASURE_LOCK`.
+        # See `stats.ledger.cache_entry_sql.ERASURE_LOCK`.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ERASURE_LOCK])
         erasure = Erasure.objects.create(at=timezone.now(), by=by[:200], **asdict(wanted))
-    fingerprints.erase_fingerprints(erasure)
+    fingerprint_sql.erase_fingerprints(erasure)
     # What a worker has stored but not recorded yet is marked when its row is inserted, so it is not
     # counted.
     erasure.entries = mark_deleted(find_entries(wanted), at=erasure.at)
@@ -69,7 +69,7 @@ def erase_entries(wanted: EntryFilter, *, by: str) -> tuple[int, datetime]:
 
 def mark_deleted(found: QuerySet[CacheEntry], *, at: datetime) -> int:
     """Mark the entries as deleted; return their number. Workers check every quarter of a second."""
-    fingerprints.erase_fingerprints_of_entries(found)
+    fingerprint_sql.erase_fingerprints_of_entries(found)
     return found.update(doomed_at=at, removed=False)
 
 

@@ -11,8 +11,8 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 
 from stats.database import Connection
-from stats.ledger.cache_entries import COUNT_HITS_SQL, INSERT_ENTRIES_SQL, SHARED_LOCK_SQL
-from stats.ledger.fingerprints import INSERT_FINGERPRINTS_SQL
+from stats.ledger.cache_entry_sql import COUNT_HITS_SQL, INSERT_ENTRIES_SQL, SHARED_LOCK_SQL
+from stats.ledger.fingerprint_sql import INSERT_FINGERPRINTS_SQL
 from stats.ledger.rollup import NOTE_PENDING_SQL, ROLL_UP_SQL
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 

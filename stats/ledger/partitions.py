@@ -1,4 +1,4 @@
-"""Monthly partitions of the table of requests, by the time in their ids (`stats.request_ids`).
+"""Monthly partitions of the table of requests, by the time in their ids (`stats.request_id_times`).
 
 Requests from before the partitioning are the first partition. A month without a partition falls
 into the default one, so that an insert never fails; when the month gets its own, its rows move
@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from stats.models.requests import RequestEvent
 from stats.models.rollups import Unfolded
-from stats.request_ids import first_id
+from stats.request_id_times import first_id
 
 MONTHS_AHEAD: Final = 3  # months that get a partition before they begin
 PARENT_TABLE: Final = RequestEvent._meta.db_table

@@ -19,7 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from stats.ledger.rollup import EVENT_KIND_SQL, SUM_EXPRESSIONS
 from stats.models.requests import DeadLetter, RequestEvent
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Pruned, Rollup, Unfolded
-from stats.request_ids import CLOCK_TOLERANCE
+from stats.request_id_times import CLOCK_TOLERANCE
 from stats.time_grains import DAY, HOUR, MINUTE, floor_to_grain
 
 MAX_SHOWN_DIFFERENCES: Final = 5  # differences shown individually

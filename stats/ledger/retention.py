@@ -17,7 +17,7 @@ from stats.models.cache_entries import Erasure
 from stats.models.fingerprints import StoredImprint
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup, Tally, Unfolded
-from stats.request_ids import first_id
+from stats.request_id_times import first_id
 from stats.time_grains import DAY, HOUR, MINUTE, floor_to_grain
 
 # Retention: requests and rollups by minute and by hour are deleted after a time; those by day stay.

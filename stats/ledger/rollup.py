@@ -4,7 +4,7 @@ from typing import Final
 
 from stats.analysis.latency_buckets import build_bucket_sql
 from stats.events import HOLDOUT_REASON, JUDGE_REASON
-from stats.models.holdout import Held
+from stats.models.holdout_sums import Held
 from stats.models.requests import RequestEvent
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Tally, Unfolded
 from stats.time_grains import DAY, HOUR, MINUTE
@@ -12,7 +12,7 @@ from stats.time_grains import DAY, HOUR, MINUTE
 # Costs of requests with and without their plan, by day and replicate group, from which the holdout
 # savings are computed.
 #
-# A conversation is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so
+# A conversation is in one replicate group, whatever its turns (`proxy.core.quality.holdout_assignment`), so
 # the sums of the groups vary independently, however strongly the requests of a conversation are
 # correlated. 64 small sums per day, plan, tenant and arm suffice for an interval.
 

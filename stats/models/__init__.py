@@ -2,7 +2,7 @@
 
 from stats.models.cache_entries import CacheEntry, Erasure
 from stats.models.fingerprints import StoredImprint
-from stats.models.holdout import Held
+from stats.models.holdout_sums import Held
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup, Tally, Unfolded
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
-import redis.asyncio as redis
 from django.conf import settings
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from stats import database
+from stats.redis_connection import open_async_redis
 
 # For each part: its state, since when, and what it means for requests. For operators, not for the
 # public.
@@ -192,9 +194,9 @@ async def _run_probe(work: Awaitable[object]) -> str:
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
             await work
-    except TimeoutError:
+    except (TimeoutError, RedisTimeout):
         return "slow"
-    except (OSError, psycopg.Error, redis.RedisError):
+    except (OSError, psycopg.Error, RedisError):
         return "unreachable"
     return "ok"
 
@@ -209,12 +211,5 @@ async def _ping_database() -> None:
 
 
 async def _ping_redis() -> None:
-    client = redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=PROBE_TIMEOUT_SECONDS,
-        socket_connect_timeout=PROBE_TIMEOUT_SECONDS,
-    )
-    try:
+    async with open_async_redis(settings.REDIS_URL, seconds=PROBE_TIMEOUT_SECONDS) as client:
         await client.ping()
-    finally:
-        await client.aclose(close_connection_pool=True)

@@ -12,7 +12,7 @@ from django.db.models.functions import RowNumber
 
 from stats.analysis.error_rate import WINDOW_DAYS, Sample, compute_window_size
 from stats.models.requests import RequestEvent
-from stats.request_ids import build_time_conditions
+from stats.request_id_times import build_time_conditions
 
 PlanCohort = tuple[int, str]  # plan id, cohort
 TenantCohort = tuple[int, str, int]  # plan id, cohort, tenant id

@@ -11,8 +11,8 @@ from django.http import StreamingHttpResponse
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
+from plans.api_errors import ApiError
 from plans.csv_cells import is_formula_like
-from plans.errors import ApiError
 from stats.reports.rows import ReportRow
 
 TEXT_COLUMNS = ("group", "name")

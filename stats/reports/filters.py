@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Tenant
 from stats.reports import visibility
 from stats.reports.periods import MINUTE_RETENTION, has_pruned_minutes, parse_period

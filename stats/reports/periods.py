@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from stats.time_grains import DAY, GRAIN_LENGTHS, HOUR, MINUTE, ceil_to_grain, floor_to_grain
 
 RANGE_NAMES: Final = ("today", "24h", "7d", "30d", "90d", "month")

@@ -16,7 +16,7 @@ from stats.models.rollups import (
     Rollup,
     Tally,
 )
-from stats.request_ids import build_time_conditions
+from stats.request_id_times import build_time_conditions
 from stats.time_grains import (
     DAY,
     HOUR,

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from plans.models import Plan, Tenant
 from stats.models.requests import RequestEvent
 from stats.reports.filters import ReportFilter
-from stats.request_ids import build_time_conditions
+from stats.request_id_times import build_time_conditions
 
 # The newest are searched, so that a client that always errs does not make the page slow.
 MAX_SEARCHED_REQUESTS: Final = 10_000

@@ -13,8 +13,8 @@ from benchmarks.openloop import sending
 from benchmarks.questions import chat
 from benchmarks.streams import CHUNKS, ChunkLost, StreamWire
 from benchmarks.ticks import ticking
-from benchmarks.upstream import Ledger, Upstream
 from benchmarks.wire import Request, connect
+from mock_providers.fast import Ledger, Upstream
 
 
 class Stalling(Upstream):

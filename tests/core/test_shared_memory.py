@@ -33,7 +33,7 @@ KINDS: Final = {
 # with the tenant).
 KNOWN: Final = {
     "plans.import_export.resources.MemoizedCapabilities.find_backend_problem": "of one import",
-    "plans.keys.compute_key_digest": "a secret of 256 bits: who can ask for it has it",
+    "plans.key_secrets.compute_key_digest": "a secret of 256 bits: who can ask for it has it",
     "plans.price_terms.parse_terms": "prices",
     "proxy.core.quality.cohort.derive_cohort": "settings",
     "proxy.core.lru.LRUCache._entries": "what the owners below are made of",
@@ -48,7 +48,7 @@ KNOWN: Final = {
     "proxy.core.text.sentences._load_punkt": "one model",
     "proxy.core.prompt_caching.observed_discount.CachedShareEstimator._token_sums": "by tenant and route",  # noqa: E501 -- a row of a table
     "proxy.pipeline.response_headers._is_passed": "names of providers' headers",
-    "proxy.core.quality.holdout._derive_key": "the pepper",
+    "proxy.core.quality.holdout_assignment._derive_key": "the pepper",
     "proxy.core.quality.anomaly.HitRateMonitor._seen_questions": "one tenant's, see the budgets",
     "proxy.core.caching.prepared_requests.PreparedRequests._fields_by_request": "by virtual key",
     "proxy.core.caching.local_cache.LocalCache._entries": "by exact key, of the scope",

@@ -3,14 +3,12 @@ it serves by the final message alone."""
 
 import json
 import os
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from demo.answers import label_of
 from demo.figures import Bill, figures
@@ -19,6 +17,7 @@ from demo.question import GUIDE_PLAN, Question
 from demo.replay import ReplayError, client, origins, replay
 from demo.upstream import DemoUpstream
 from gateway_project.embedded.processes import find_free_port
+from mock_providers.server import serve_in_thread
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NOTHING = Bill(
@@ -75,8 +74,10 @@ class LooseGateway:
             (b"x-tokenthrift-overhead-ms", b"1.50"),
         ]
 
+        labelled = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+
         async def read() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": json.dumps(body).encode()}
+            return next(labelled, None) or await receive()
 
         async def relay(event: MutableMapping[str, Any]) -> None:
             if event["type"] == "http.response.start":
@@ -88,19 +89,9 @@ class LooseGateway:
 
 @pytest.fixture
 def gateway() -> Iterator[tuple[LooseGateway, str]]:
-    application, port = LooseGateway(), find_free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application, host="127.0.0.1", port=port, log_level="warning", lifespan="off"
-        )
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield application, f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    application = LooseGateway()
+    with serve_in_thread(application) as address:
+        yield application, address
 
 
 def chat(history: str, label: str, *, stream: bool = False) -> Question:

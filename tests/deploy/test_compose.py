@@ -23,7 +23,7 @@ from django.core.management import get_commands, load_command_class
 
 from deploy.lock import OTHERS, requirements
 from gateway_project.embedded.processes import find_free_port, find_packaged_file
-from plans import keys
+from plans import key_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -107,7 +107,7 @@ def test_made_secrets_are_closed_to_others_kept_the_second_time_and_of_the_right
     assert {file.name: file.read_text() for file in secrets.iterdir()} == before
     assert secrets.stat().st_mode & 0o777 == 0o700
     Fernet(before["encryption_keys"].strip())
-    assert keys.is_well_formed(before["admin_key"].strip(), keys.ADMIN_KEY_KIND)
+    assert key_secrets.is_well_formed(before["admin_key"].strip(), key_secrets.ADMIN_KEY_KIND)
     assert urlsplit(before["database_url"].strip()).password == before["postgres_password"].strip()
 
 

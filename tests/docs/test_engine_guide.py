@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gateway_project.capabilities import RunningCapabilities
+from gateway_project.running_capabilities import RunningCapabilities
 from plans import validation
-from proxy.core.compression import registry
+from proxy.core.compression import algorithm_registry
+from proxy.core.compression.algorithm_registry import ENGINES, Engine
 from proxy.core.compression.compress import compress
 from proxy.core.compression.preview import build_preview
-from proxy.core.compression.registry import ENGINES, Engine
 from proxy.core.tokens import count_prompt_tokens
 from tests.core.compression.test_preview import assert_shown_is_done
 from tests.support.texts.chats import MODEL, plan, support_history, tool_turn
@@ -74,4 +74,4 @@ def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
 def test_the_guide_names_what_there_is(engine: Engine) -> None:
     text = GUIDE.read_text()
     assert set(Engine.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", text))
-    assert registry.load_rank("rare_words", focused=True).__name__ == "focus"
+    assert algorithm_registry.load_rank("rare_words", focused=True).__name__ == "focus"

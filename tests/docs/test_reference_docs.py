@@ -16,7 +16,7 @@ from django.urls import Resolver404, resolve
 from plans import fields, price_terms
 from plans.api.serializers import CacheSerializer, CompressionSerializer, PlanChangeSerializer
 from plans.api.serializers import PlanSerializer as NewPlanSerializer
-from plans.errors import InvalidPlan
+from plans.api_errors import InvalidPlan
 from plans.snapshot import CacheSettings, CompressionSettings
 from proxy.core.caching import eligibility
 from proxy.core.compression.compress import compress

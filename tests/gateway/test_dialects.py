@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from mock_providers.raw_bytes import STREAM, Script, ScriptedProvider, running_provider
 from tests.support.gateways import ROUTE, Gateway, running_gateway
-from tests.support.scripted import STREAM, Script, ScriptedProvider, running_provider
 from tests.support.upstream import MockUpstream
 
 PLAN = "dialects"

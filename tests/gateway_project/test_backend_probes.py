@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway_project import backend_probes, capabilities
+from gateway_project import backend_probes, running_capabilities
 from gateway_project.checks import services
 from gateway_project.embedded import processes
 from proxy.runtime.worker import open_semantic_caches
@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Any:
 def listed() -> Any:
     return next(
         engine
-        for engine in capabilities.RunningCapabilities().list_cache_engines()
+        for engine in running_capabilities.RunningCapabilities().list_cache_engines()
         if engine.name == "qdrant_semantic"
     )
 

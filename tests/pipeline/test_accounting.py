@@ -13,7 +13,7 @@ from plans.pricing import Price
 from plans.snapshot import CompressionSettings
 from proxy.core.answers import CachedAnswer
 from proxy.core.caching.envelope import Envelope
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ProviderEndpoint, Route
 from proxy.core.formats.chat_completions import ChatRequest
 from proxy.core.formats.usage import Usage

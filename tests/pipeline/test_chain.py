@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from plans import keys
+from plans import key_secrets
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core.formats.stream_collector import StreamCollector
@@ -95,10 +95,10 @@ async def test_the_same_bytes_are_prepared_once_and_anew_when_the_configuration_
 async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
     world, secret = (
         World(plan=full_plan(tenant_id=None)),
-        keys.generate_key("tt", pepper=PEPPER).secret,
+        key_secrets.generate_key("tt", pepper=PEPPER).secret,
     )
     ((_, key),) = world.source.config.keys.items()
-    digest = keys.compute_key_digest(secret, pepper=PEPPER)
+    digest = key_secrets.compute_key_digest(secret, pepper=PEPPER)
     other = replace(key, id=2, digest=digest, tenant_id=2, tenant="other")
     world.source.config = replace(
         world.source.config,

@@ -11,7 +11,7 @@ import pytest
 from plans.pricing import Price
 from plans.snapshot import CacheSettings, CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.prompt_caching.breakpoints import BREAKPOINT_FIELD, has_breakpoint
 from proxy.core.types import Message
 from tests.support.fakes import World, ask, body, full_plan

@@ -5,7 +5,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from plans import keys, selectors
+from plans import key_secrets, selectors
 from plans.models import AdminKey, Tenant, VirtualKey
 from tests.support.management import PLANS, Manager
 
@@ -27,7 +27,7 @@ def test_a_new_admin_key_is_the_only_line_of_stdout_and_opens_the_api() -> None:
     out, err = run("create_admin_key", "--name", "ops")
     secret = out.strip()
     assert out == f"{secret}\n"
-    assert keys.is_well_formed(secret, keys.ADMIN_KEY_KIND)
+    assert key_secrets.is_well_formed(secret, key_secrets.ADMIN_KEY_KIND)
     assert secret not in err
     assert "platform" in err
     assert Manager(secret).call("GET", PLANS).status_code == 200
@@ -55,7 +55,7 @@ def test_a_new_virtual_key_is_printed_once_and_kept_hashed(acme: Tenant) -> None
         "cheap",
     )
     secret = out.strip()
-    assert keys.is_well_formed(secret, keys.VIRTUAL_KEY_KIND)
+    assert key_secrets.is_well_formed(secret, key_secrets.VIRTUAL_KEY_KIND)
     assert secret not in err
     row = VirtualKey.objects.get()
     assert (row.name, row.routes, row.prefix) == ("sdk", ["smart/balanced", "cheap"], secret[:9])

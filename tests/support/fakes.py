@@ -13,11 +13,12 @@ import msgpack
 import numpy as np
 import orjson
 
-from plans import keys as plans_keys
+from plans import key_secrets as plans_keys
 from plans.pricing import Price
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
 from proxy.core.caching.local_cache import LocalCache
-from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.compression.preview import Preview, build_preview
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.config import ConfigSnapshot, ProviderEndpoint, Route
 from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.formats import sse
@@ -243,6 +244,18 @@ class FakeCompressor:
             encoding="o200k_base",
             retrieved_tokens=recalled,
         )
+
+    async def preview(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: CompressionTerms | None = None,
+    ) -> Preview:
+        if self.down:
+            raise ToolUnavailable("compressor", "down")
+        return build_preview(messages, settings, model=model, terms=terms)
 
     async def close(self) -> None: ...
 

@@ -14,7 +14,7 @@ from plans.api.serializers import (
     PlanChangeSerializer,
     PlanSerializer,
 )
-from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.text.languages import LANGUAGES
 from proxy.engines.registry import SEMANTIC_CACHES
 from stats.api.serializers import NARROW_NOTE, USD_NOTE, PlanStatsSerializer

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from plans import selectors, services
-from plans.errors import TenantNotFound
+from plans.api_errors import TenantNotFound
 
 
 class Command(BaseCommand):

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plans.snapshot import CompressionSettings
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.compression.layout import (
     HIGH_WATER_SHARE,
     LOW_WATER_SHARE,
     MAX_RETRIEVED_SHARE,
     max_block_tokens,
 )
-from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.results import CompressionTerms
 from proxy.core.compression.turn_forecast import expected_turns
-from proxy.core.compression.types import CompressionTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from plans.snapshot import CompressionSettings
+from proxy.core.compression.algorithm_registry import ENGINES, load_rank
 from proxy.core.compression.break_even import LayoutSizes, compression_pays
 from proxy.core.compression.counted_chat import CountedChat
 from proxy.core.compression.document import DocumentTooLong, split_by_message
@@ -21,9 +22,8 @@ from proxy.core.compression.excerpt import (
 from proxy.core.compression.layout import build_layout
 from proxy.core.compression.memo import Memo
 from proxy.core.compression.reasoning import shorten_old_reasoning
-from proxy.core.compression.registry import ENGINES, load_rank
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.compression.selection import fill_room, rank_indices, score_pieces
-from proxy.core.compression.types import CompressionResult, CompressionTerms
 from proxy.core.compression.units import (
     Unit,
     UnitPolicy,

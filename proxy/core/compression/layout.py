@@ -10,11 +10,11 @@ from itertools import accumulate
 import numpy as np
 
 from plans.snapshot import CompressionSettings
+from proxy.core.compression.algorithm_registry import ENGINES, load_rank
 from proxy.core.compression.counted_chat import CountedChat
 from proxy.core.compression.document import Document, split_by_sentence
 from proxy.core.compression.fragments import PieceShare
 from proxy.core.compression.memo import Memo
-from proxy.core.compression.registry import ENGINES, load_rank
 from proxy.core.compression.rendering import OMISSION_MARK
 from proxy.core.compression.selection import (
     EMPTY_SELECTION,

@@ -8,15 +8,15 @@ from typing import Any, Literal, cast
 
 from plans.pricing import Price
 from plans.snapshot import CompressionSettings
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.compression.compress import build_counted_chat, compress, select_whole_messages
 from proxy.core.compression.counted_chat import CountedChat
 from proxy.core.compression.excerpt import Excerpt
 from proxy.core.compression.layout import PromptLayout, build_layout
 from proxy.core.compression.memo import Memo
-from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.compression.selection import rank_indices
 from proxy.core.compression.speakers import write_unit_text
-from proxy.core.compression.types import CompressionResult, CompressionTerms
 from proxy.core.compression.units import (
     Unit,
     UnitPolicy,

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import pairwise
 
-from proxy.core.compression.types import TurnForecast
+from proxy.core.compression.results import TurnForecast
 
 PRIOR_CHATS = 8.0
 # First turns of the intervals that are counted as one: 1, 2, 3, 4, 6, 8, 12, ..., so that 24

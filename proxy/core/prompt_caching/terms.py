@@ -4,8 +4,8 @@ import time
 from dataclasses import replace
 
 from plans.pricing import Price
+from proxy.core.compression.results import CompressionTerms
 from proxy.core.compression.turn_forecast import forecast_turns
-from proxy.core.compression.types import CompressionTerms
 from proxy.core.prompt_caching.conversations import (
     ConversationHistory,
     LastPrompt,

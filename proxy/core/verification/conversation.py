@@ -9,7 +9,7 @@ import msgpack
 from proxy.core.formats.chat_completions import extract_text
 from proxy.core.formats.model_input import has_history
 from proxy.core.types import Message, Vector
-from proxy.core.verification.rules.registry import veto_question
+from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.core.verification.small_talk import strip_reply_small_talk, strip_small_talk
 from proxy.core.verification.standalone import refers_to_history, stands_alone
 from proxy.core.verification.turns import details_differ, veto_turn

@@ -16,7 +16,7 @@ from proxy.core.verification.parsed_text import (
 from proxy.core.verification.rules.names import capitals_differ, names_differ
 from proxy.core.verification.rules.negation import negation_differs
 from proxy.core.verification.rules.numbers import numbers_differ
-from proxy.core.verification.rules.registry import RULES, explain_unreadable
+from proxy.core.verification.rules.rule_registry import RULES, explain_unreadable
 from proxy.core.verification.spelling import repair_typos
 
 # Statements vary more than questions, so rules on the form of a question do not apply to turns.

@@ -5,7 +5,6 @@ import logging
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight, FlightRegistry
@@ -17,9 +16,9 @@ from proxy.engines.coalescing.messages import (
     unpack_message,
 )
 from proxy.engines.coalescing.remote_flight import RemoteFlight
+from proxy.engines.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("tokenthrift.proxy")
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 MAX_SILENCE_SECONDS = 1.0  # without a message, until Redis is pinged
 RETRY_DELAY_SECONDS = 0.5
 

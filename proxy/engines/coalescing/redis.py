@@ -19,17 +19,14 @@ import math
 import secrets
 from hmac import compare_digest
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import Flight, FlightRegistry
 from proxy.core.ports import LeaseClaim
 from proxy.core.sealing import Sealer
-from proxy.engines.coalescing.channel import REDIS_ERRORS, FlightChannel
+from proxy.engines.coalescing.channel import FlightChannel
 from proxy.engines.coalescing.messages import pack_message
 from proxy.engines.coalescing.remote_flight import RemoteFlight
+from proxy.engines.redis_client import REDIS_ERRORS, RedisFaults, open_redis
 
 LEASE_SECONDS = 3.0  # after which another worker takes over a dead worker's call
 HEARTBEAT_SECONDS = 0.5
@@ -74,11 +71,13 @@ class RedisLeases:
         self._entry_prefix, self._prefix = f"{prefix}:1:", f"{prefix}:flights:"
         self._worker_id, self._lease_count, self._sealer = secrets.token_hex(8), 0, sealer
         self._leases_by_flight: dict[Flight, str] = {}
-        retry = Retry(NoBackoff(), 0)
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry
+        self._redis = open_redis(
+            url, name="flights", connect_seconds=timeout, command_seconds=timeout
         )
-        self._subscriber = Redis.from_url(url, socket_connect_timeout=timeout, retry=retry)
+        self._subscriber = open_redis(
+            url, name="flights", connect_seconds=timeout, command_seconds=None
+        )
+        self._faults = RedisFaults("flights")
         self._channel = FlightChannel(
             self._worker_id,
             flights,
@@ -99,7 +98,7 @@ class RedisLeases:
         self._leases_by_flight[flight] = (
             mine  # also if the reply is never read: the lease may be ours then
         )
-        try:
+        with self._faults:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.set(lock, mine, nx=True, px=_LEASE_MILLISECONDS)
                 pipe.get(lock)
@@ -115,8 +114,6 @@ class RedisLeases:
                 won = await self._redis.eval(
                     TAKE_OVER_SCRIPT, 1, lock, found, mine, _LEASE_MILLISECONDS
                 )
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("flights", type(error).__name__) from error
         if not won:
             del self._leases_by_flight[flight]
             return LeaseClaim(is_ours=False, holder=holder)
@@ -126,10 +123,8 @@ class RedisLeases:
         mine = self._leases_by_flight.pop(flight, None)
         if mine is None:
             return
-        try:
+        with self._faults:
             await self._redis.eval(RELEASE_SCRIPT, 1, self._prefix + flight.key, mine)
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("flights", type(error).__name__) from error
 
     async def follow_flight(self, key: str, holder: str) -> Flight:
         mirror, before = RemoteFlight(key, holder), self._channel.remote_flights.get(key)
@@ -137,12 +132,13 @@ class RedisLeases:
             before.abandon()
         self._channel.remote_flights[key] = mirror
         try:
-            await self._channel.send_message(
-                mirror.worker_id, "join", key, self._worker_id, 0, mirror.nonce
-            )
-        except REDIS_ERRORS as error:
+            with self._faults:
+                await self._channel.send_message(
+                    mirror.worker_id, "join", key, self._worker_id, 0, mirror.nonce
+                )
+        except ToolUnavailable:
             del self._channel.remote_flights[key]
-            raise ToolUnavailable("flights", type(error).__name__) from error
+            raise
         return mirror
 
     async def stop_following(self, mirror: Flight) -> None:

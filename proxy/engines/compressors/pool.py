@@ -1,13 +1,11 @@
 """Worker processes that compress, and which of them takes the next conversation."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import (
@@ -16,11 +14,13 @@ from proxy.core.compression.compress import (
     compress,
     count_text_bytes,
 )
-from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.compression.preview import Preview
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.event_loop import MAX_INLINE_BYTES, run_off_loop
 from proxy.core.types import Message
 from proxy.engines.compressors.process import WORKER_ERRORS, WorkerProcess
+from proxy.engines.compressors.replies import parse_preview, parse_result
 from proxy.engines.compressors.worker import build_job
 
 # Compression runs in worker processes, so that no conversation, however long or hostile, blocks the
@@ -100,10 +100,10 @@ class PoolCompressor:
             large, build_job, messages, settings, model, terms=terms, tenant=tenant
         )
         reply = await self._wait_for_reply(
-            settings.deadline_ms, self.request_reply(messages, request)
+            settings.deadline_ms, self._request_reply(messages, request)
         )
         done = (
-            await run_off_loop(large, _parse_reply, reply, messages)
+            await run_off_loop(large, parse_result, reply, messages)
             if isinstance(reply, bytes)
             else reply
         )
@@ -112,6 +112,22 @@ class PoolCompressor:
             if isinstance(done, str)
             else done
         )
+
+    async def preview(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: CompressionTerms | None = None,
+    ) -> Preview:
+        """Preview what a worker would make of the conversation, late or busy included."""
+        # A conversation may be long, its preview twice that: serialized and parsed in threads.
+        request = await asyncio.to_thread(
+            build_job, messages, settings, model, "preview", terms=terms
+        )
+        reply = await self._request_reply(messages, request)
+        return await asyncio.to_thread(parse_preview, reply, messages, settings, model)
 
     @staticmethod
     async def _wait_for_reply(
@@ -125,7 +141,7 @@ class PoolCompressor:
             # The worker goes on, and will have read the conversation at the next turn.
             return "deadline"
 
-    async def request_reply(self, messages: list[Message], request: bytes) -> bytes | str:
+    async def _request_reply(self, messages: list[Message], request: bytes) -> bytes | str:
         """Return a worker's reply to a job about these messages, or why there is none."""
         self._start_workers()
         if len(self._broken_workers) == len(self._workers):
@@ -233,20 +249,6 @@ class PoolCompressor:
         for worker in self._workers:
             if process := worker.kill():
                 await process.wait()
-
-
-def _parse_reply(reply: bytes, messages: list[Message]) -> CompressionResult | str:
-    return build_result(json.loads(reply), messages)
-
-
-def build_result(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
-    """Build the result that a worker describes, or return the reason why there is none."""
-    if "error" in reply:
-        return "engine-failed"
-    kept = reply["messages"]
-    if kept is not None:
-        kept = [messages[item] if isinstance(item, int) else item for item in kept]
-    return CompressionResult(**{**reply, "messages": kept})
 
 
 # Which worker a conversation goes to: the one that had it before and remembers its messages, if it

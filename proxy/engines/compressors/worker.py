@@ -27,7 +27,7 @@ from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.compression.memo import Memo
 from proxy.core.compression.preview import build_preview
-from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.compression.results import CompressionResult, CompressionTerms
 from proxy.core.types import Message
 
 if TYPE_CHECKING:

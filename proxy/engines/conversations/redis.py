@@ -9,17 +9,12 @@ import time
 from dataclasses import astuple
 
 import msgpack
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from proxy.core.compression.turn_forecast import INTERVAL_STARTS, find_interval
-from proxy.core.errors import ToolUnavailable
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 from proxy.core.sealing import InvalidSeal, Sealer
+from proxy.engines.redis_client import RedisFaults, open_redis
 
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 # No provider promises to cache a prefix for longer without charging for it.
 CONVERSATION_TTL_SECONDS = 3600
 # The lengths of conversations are counted by week and remembered for two.
@@ -40,10 +35,10 @@ class RedisConversationStore:
     def __init__(self, url: str, *, sealer: Sealer, prefix: str, timeout: float = 0.1) -> None:
         self._sealer = sealer
         self._prefix = f"{prefix}:chats:"
-        # As for the exact cache: a hung Redis must not delay a request.
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        self._redis = open_redis(
+            url, name="chats", connect_seconds=timeout, command_seconds=timeout
         )
+        self._faults = RedisFaults("chats")
 
     async def load(self, chat: str | None, *, tenant: int, route: int) -> ConversationHistory:
         """Load what is known of a conversation and its tenant, in one round trip.
@@ -51,14 +46,12 @@ class RedisConversationStore:
         Raises ToolUnavailable.
         """
         week = int(time.time() // WEEK_SECONDS)
-        try:
+        with self._faults:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.get(f"{self._prefix}{chat}")
                 for number in (week, week - 1):
                     pipe.hmget(self._build_counters_key(tenant, route, number), COUNTER_FIELDS)
                 noted, *weeks = await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("chats", type(error).__name__) from error
         return _build_history(self._unpack_prompt(chat, noted) if chat and noted else None, weeks)
 
     async def save(
@@ -77,7 +70,7 @@ class RedisConversationStore:
         Raises ToolUnavailable.
         """
         figures = self._build_counters_key(tenant, route, int(sent.sent_at // WEEK_SECONDS))
-        try:
+        with self._faults:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.set(
                     f"{self._prefix}{chat}",
@@ -90,8 +83,6 @@ class RedisConversationStore:
                     pipe.hincrby(figures, REPEATED_FIELD, repeated)
                 pipe.expire(figures, 2 * WEEK_SECONDS)
                 await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("chats", type(error).__name__) from error
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -10,21 +10,18 @@ import asyncio
 import logging
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as SilenceError
 
 from proxy.core.caching.local_cache import LocalCache
+from proxy.engines.redis_client import REDIS_ERRORS, open_redis
 
 log = logging.getLogger("tokenthrift.proxy")
 INVALIDATION_CHANNEL = "__redis__:invalidate"
 # Seconds without a message before Redis is pinged, and again until it is considered dead.
 MAX_SILENCE_SECONDS = 1.0
 RETRY_DELAY_SECONDS = 1.0
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 class KeyInvalidations:
@@ -36,13 +33,12 @@ class KeyInvalidations:
     def __init__(self, url: str, recent: LocalCache, *, prefix: str, timeout: float) -> None:
         self._prefix = f"{prefix}:1:"
         self._local_cache = recent
-        retry = Retry(NoBackoff(), 0)
-        self._redis = Redis.from_url(
+        self._redis = open_redis(
             url,
+            name="invalidations",
+            connect_seconds=timeout,
+            command_seconds=MAX_SILENCE_SECONDS,
             protocol=2,
-            socket_timeout=MAX_SILENCE_SECONDS,
-            socket_connect_timeout=timeout,
-            retry=retry,
         )
 
     async def listen(self) -> None:

@@ -7,14 +7,9 @@ than Redis, and this costs it once.
 
 import asyncio
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from proxy.core.errors import ToolUnavailable
+from proxy.engines.redis_client import RedisFaults, open_redis
 
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 PendingLookup = tuple[str, "asyncio.Future[bytes | None]"]
 
 
@@ -24,11 +19,10 @@ class RedisExactCache:
     def __init__(self, url: str, *, prefix: str, timeout: float = 0.1) -> None:
         self._prefix = f"{prefix}:1:"
         self._claim_prefix = f"{prefix}:claims:"
-        # redis-py's defaults would delay a request for a minute if Redis hangs, and for seconds if
-        # it is gone.
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        self._redis = open_redis(
+            url, name="exact", connect_seconds=timeout, command_seconds=timeout
         )
+        self._faults = RedisFaults("exact")
         self._pending_lookups: list[PendingLookup] = []
         self._fetch_tasks: set[asyncio.Task[None]] = set()
 
@@ -41,22 +35,16 @@ class RedisExactCache:
         return await answer
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
-        try:
+        with self._faults:
             await self._redis.set(self._prefix + key, value, ex=ttl)
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def delete(self, *keys: str) -> None:
-        try:
+        with self._faults:
             await self._redis.delete(*(self._prefix + key for key in keys))
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def claim(self, name: str, seconds: int) -> bool:
-        try:
+        with self._faults:
             return bool(await self._redis.set(self._claim_prefix + name, b"", nx=True, ex=seconds))
-        except REDIS_ERRORS as error:
-            raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -70,11 +58,12 @@ class RedisExactCache:
     async def _fetch_batch(self, batch: list[PendingLookup]) -> None:
         """Fetch all keys in one round trip and resolve the lookups that still wait."""
         try:
-            found = await self._redis.mget([key for key, _ in batch])
-        except REDIS_ERRORS as error:
+            with self._faults:
+                found = await self._redis.mget([key for key, _ in batch])
+        except ToolUnavailable as error:
             for _, answer in batch:
                 if not answer.done():
-                    answer.set_exception(ToolUnavailable("exact", type(error).__name__))
+                    answer.set_exception(ToolUnavailable(error.tool, error.reason))
             return
         for (_, answer), value in zip(batch, found, strict=True):
             if not answer.done():

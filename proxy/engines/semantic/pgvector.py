@@ -20,6 +20,7 @@ from proxy.core.caching.envelope import to_storable_text
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
+from proxy.engines.semantic.entry_checks import check_entry, check_unit_vector, clip_similarity
 from proxy.engines.semantic.pg_connection import PgValue
 from proxy.engines.semantic.pg_pool import PgPool, PoolClosed
 from proxy.engines.semantic.pg_sql import (
@@ -36,7 +37,6 @@ from proxy.engines.semantic.pg_sql import (
     build_exact_query,
     build_statement,
 )
-from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity
 
 LARGE_BUCKET = 3000
 MAX_KNOWN_LARGE_BUCKETS = 10_000

@@ -32,7 +32,12 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
 from proxy.engines.semantic.detached import run_detached
-from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity, slug
+from proxy.engines.semantic.entry_checks import (
+    check_entry,
+    check_unit_vector,
+    clip_similarity,
+    slug,
+)
 
 MAX_CONNECTIONS = 16
 CANDIDATE_FIELDS = ["entry_id", "scope", "question", "envelope"]

@@ -11,21 +11,24 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from proxy.core.caching.envelope import to_storable_text
-from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
+from proxy.engines.redis_client import REDIS_ERRORS, RedisFaults, open_pooled_redis
 from proxy.engines.semantic import redis_migration
 from proxy.engines.semantic.detached import run_detached
-from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity, slug
+from proxy.engines.semantic.entry_checks import (
+    check_entry,
+    check_unit_vector,
+    clip_similarity,
+    slug,
+)
 
 NO_MODULE_REASON = (
     "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or "
@@ -69,19 +72,15 @@ class RedisSearchCache:
         self._write_timeout = write_timeout
         self._key_family = redis_migration.KeyFamily(prefix)
         self._index_name = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
-        # redis-py's defaults hold one call for 59 s if Redis hangs. RESP 2 fixes the shape of
-        # FT.SEARCH replies.
-        pool = BlockingConnectionPool.from_url(
+        self._redis = open_pooled_redis(
             url,
-            protocol=2,
-            socket_timeout=write_timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
+            name="semantic",
+            connect_seconds=timeout,
+            command_seconds=write_timeout,  # a lookup's own deadline comes first
             max_connections=connections,
-            timeout=write_timeout,  # for a free connection; a lookup's own deadline comes first
+            database=0,
+            protocol=2,  # fixes the shape of FT.SEARCH replies
         )
-        pool.connection_kwargs["db"] = 0
-        self._redis = Redis.from_pool(pool)
         # Number of entries in a bucket, and until when that count is used.
         self._bucket_sizes: dict[str, tuple[int, float]] = {}
         self._command: Callable[..., Awaitable[Any]] = self._redis.execute_command
@@ -301,7 +300,7 @@ class RedisSearchCache:
 
     async def close(self) -> None:
         """Close the connections."""
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self._redis.aclose()
 
     async def _create_index(self) -> None:
@@ -340,18 +339,15 @@ class RedisSearchCache:
 
     async def _run_within(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
         """Run `work` within `seconds`. Raises ToolUnavailable and nothing else."""
-        try:
+        with RedisFaults(self.name, partial(_describe_fault, seconds)):
             async with asyncio.timeout(seconds):
                 return await work()
-        except TimeoutError as error:
-            raise ToolUnavailable(
-                self.name, f"Redis did not answer within {seconds:g} s"
-            ) from error
-        except (RedisError, OSError) as error:
-            reason = (
-                NO_MODULE_REASON if _lacks_module(error) else str(error) or type(error).__name__
-            )
-            raise ToolUnavailable(self.name, reason) from error
+
+
+def _describe_fault(seconds: float, error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"Redis did not answer within {seconds:g} s"
+    return NO_MODULE_REASON if _lacks_module(error) else str(error) or type(error).__name__
 
 
 def _decode_text(value: bytes) -> str:

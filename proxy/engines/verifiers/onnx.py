@@ -16,7 +16,7 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.verification.equivalence import equivalent, normalize_pair
-from proxy.core.verification.rules.registry import list_doubtful_objections
+from proxy.core.verification.rules.rule_registry import list_doubtful_objections
 from proxy.engines.inference.batch_queue import BatchQueue
 from proxy.engines.inference.session import open_session, open_tokenizer
 from proxy.engines.verifiers.calibration import (

@@ -10,7 +10,7 @@ from plans.models import Plan
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Reembeddable, SemanticCache
 from proxy.engines.registry import SEMANTIC_CACHES
-from proxy.runtime.reembed import ReembedCounts, reembed_entries
+from proxy.runtime.embedder_change import ReembedCounts, reembed_entries
 from proxy.runtime.worker import open_embedder, open_semantic_caches
 from proxy.sealer import get_sealer
 

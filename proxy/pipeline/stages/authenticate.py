@@ -3,7 +3,7 @@
 The first stage: a wrong key costs no body, no parsing, no lookup beyond one dictionary.
 """
 
-from plans import keys
+from plans import key_secrets
 from proxy.core.errors import InvalidApiKey, NotReady
 from proxy.core.tenant_memory import CURRENT_TENANT
 from proxy.pipeline.call import Call, evolve
@@ -18,7 +18,7 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     """
     if not call.secret:
         raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
-    if not keys.is_well_formed(call.secret, keys.VIRTUAL_KEY_KIND):
+    if not key_secrets.is_well_formed(call.secret, key_secrets.VIRTUAL_KEY_KIND):
         raise InvalidApiKey(
             "This is not a virtual key: those start with tt- and come from your administrator."
         )
@@ -29,7 +29,9 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
         )
     # The dictionary is keyed by an HMAC under a secret pepper, so lookup times reveal nothing about
     # any key.
-    key = directory.keys.get(keys.compute_key_digest(call.secret, pepper=tools.limits.key_pepper))
+    key = directory.keys.get(
+        key_secrets.compute_key_digest(call.secret, pepper=tools.limits.key_pepper)
+    )
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise InvalidApiKey("This API key is unknown, revoked or expired.")
     CURRENT_TENANT.set(key.tenant_id)

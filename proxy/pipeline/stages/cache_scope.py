@@ -1,6 +1,6 @@
 """Derive the scope: which stored answers may serve this request, and where its own is stored."""
 
-from proxy.core.caching.keys import exact_key, scope_digest
+from proxy.core.caching.cache_keys import exact_key, scope_digest
 from proxy.core.event_loop import run_off_loop
 from proxy.pipeline.call import CacheKeys, Call, evolve
 from proxy.pipeline.toolbox import Toolbox

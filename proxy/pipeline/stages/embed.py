@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+from proxy.core.caching.cache_keys import bucket_key
 from proxy.core.caching.eligibility import (
     VOCABULARY_REASON,
     extract_question,
     is_online_model,
     semantic_ineligibility,
 )
-from proxy.core.caching.keys import bucket_key
 from proxy.core.event_loop import run_off_loop
 from proxy.core.verification.conversation import (
     build_chat_turns,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from plans.pricing import MILLION
 from proxy.core.formats.chat_completions import extract_text
-from proxy.core.quality.holdout import assign
+from proxy.core.quality.holdout_assignment import assign
 from proxy.core.tokens import CHARACTERS_PER_TOKEN, count_characters
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox

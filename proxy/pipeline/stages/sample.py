@@ -5,7 +5,7 @@ import random
 from proxy.core.answers import CachedAnswer
 from proxy.core.ports import Candidate
 from proxy.core.quality.error_budget import THRESHOLD_PROBE_MARGIN
-from proxy.core.verification.rules.registry import veto_question
+from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.pipeline.cache_access import decode_candidate, is_fresh
 from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.question_matching import VERIFIER_REASON

@@ -8,13 +8,13 @@ from dataclasses import replace
 import orjson
 
 from proxy.core.answers import CompleteAnswer
+from proxy.core.caching.entry_ttl import storage_ttl, ttl_with_jitter
 from proxy.core.caching.envelope import (
     Envelope,
     EnvelopeTooLarge,
     encode_in_thread,
     to_storable_text,
 )
-from proxy.core.caching.freshness import storage_ttl, ttl_with_jitter
 from proxy.core.errors import ToolUnavailable
 from proxy.core.event_loop import run_off_loop
 from proxy.core.formats.model_input import has_history

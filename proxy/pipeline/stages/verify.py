@@ -20,7 +20,7 @@ from proxy.core.verification.conversation import (
     unpack_chat,
 )
 from proxy.core.verification.equivalence import equivalent
-from proxy.core.verification.rules.registry import veto_question
+from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.pipeline.accounting import count_compared_tokens
 from proxy.pipeline.cache_access import (
     INVALIDATED_REASON,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.break_even import MAX_LOSS_SHARE, LayoutSizes, compression_pays
 from proxy.core.compression.layout import frozen_boundary
+from proxy.core.compression.results import CompressionTerms, LastSent
 from proxy.core.compression.turn_forecast import (
     INTERVAL_STARTS,
     MIN_EXPECTED_TURNS,
@@ -17,7 +18,6 @@ from proxy.core.compression.turn_forecast import (
     find_interval,
     forecast_turns,
 )
-from proxy.core.compression.types import CompressionTerms, LastSent
 
 BUDGET = 4096
 SIZES = LayoutSizes.for_settings(CompressionSettings(engine="text_rank", max_input_tokens=BUDGET))

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from proxy.core.compression import algorithm_registry
 from proxy.core.compression import compress as entry
-from proxy.core.compression import registry
+from proxy.core.compression.algorithm_registry import ENGINES, Engine
 from proxy.core.compression.compress import check_within_budget, compress
-from proxy.core.compression.registry import ENGINES, Engine
 from proxy.core.text.sentences import split_pieces
 from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import MODEL, plan, sent, support_history, talk, tool_turn
@@ -183,7 +183,7 @@ def test_a_failing_engine_is_replaced_by_trim_without_a_word_of_the_prompt(
     function: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(
-        registry.ENGINES,
+        algorithm_registry.ENGINES,
         "third",
         Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"),
     )

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.compression.compress import compress
 from proxy.core.compression.layout import HIGH_WATER_SHARE, LOW_WATER_SHARE, frozen_boundary
 from proxy.core.compression.memo import Memo
-from proxy.core.compression.registry import ENGINES
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 from proxy.core.compression.units import ASSISTANT_PLACEHOLDER, USER_PLACEHOLDER, list_part_texts
 from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import CHATS, MODEL, TEXT, Message, exchanges, plan, sent, talk

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plans.pricing import Price
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.compression.compress import compress
 from proxy.core.compression.document import DocumentTooLong
 from proxy.core.compression.layout import BLOCK_HEADING, RETRIEVAL_HEADING
@@ -20,7 +21,6 @@ from proxy.core.compression.preview import (
     build_preview,
     compute_prompt_cost,
 )
-from proxy.core.compression.registry import ENGINES
 from proxy.core.compression.speakers import write_unit_text
 from proxy.core.compression.units import Unit, UnitPolicy, list_part_texts
 from proxy.core.tokens import count_prompt_tokens

@@ -3,9 +3,9 @@ and what stands in for an answer has one where answers have."""
 
 import pytest
 
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.compression.compress import compress
 from proxy.core.compression.reasoning import MAX_REASONING_CHARACTERS
-from proxy.core.compression.registry import ENGINES
 from proxy.core.compression.units import ASSISTANT_PLACEHOLDER
 from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import MODEL, Message, plan, sent

@@ -1,8 +1,8 @@
 """A chat that is cheaper whole goes whole, if the plan says so."""
 
 from proxy.core.compression.compress import CHEAPER_WHOLE_NOTE, compress, count_tokens_by_turn
+from proxy.core.compression.results import CompressionTerms
 from proxy.core.compression.turn_forecast import forecast_turns
-from proxy.core.compression.types import CompressionTerms
 from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import MODEL, plan, support_history
 

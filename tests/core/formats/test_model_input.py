@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
+from proxy.core.caching.cache_keys import bucket_key
 from proxy.core.caching.eligibility import is_online_model, semantic_ineligibility
-from proxy.core.caching.keys import bucket_key
 from proxy.core.formats.chat_completions import parse_chat_request
 from proxy.core.formats.model_input import (
     EXACT_ONLY_FIELDS,
@@ -16,7 +16,7 @@ from proxy.core.formats.model_input import (
     TOOL_OFFER_FIELDS,
     UNREAD_FIELDS,
 )
-from tests.core.caching.test_keys import PLAN, ROUTE
+from tests.core.caching.test_cache_keys import PLAN, ROUTE
 
 MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "How do I pay?"}]
 # Fields with a rule of their own: values under which a request stays in the semantic tier.

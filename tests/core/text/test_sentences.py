@@ -8,8 +8,8 @@ import Stemmer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.compression import registry
-from proxy.core.compression.registry import ENGINES
+from proxy.core.compression import algorithm_registry
+from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.text.languages import (
     LANGUAGES,
     STEMMER_LANGUAGES,
@@ -200,6 +200,6 @@ def test_an_unknown_language_is_refused() -> None:
 
 def test_every_engine_of_the_catalogue_loads_and_is_described() -> None:
     for name, engine in ENGINES.items():
-        assert callable(registry.load_rank(name))
+        assert callable(algorithm_registry.load_rank(name))
         assert engine.title
         assert engine.description.endswith(".")

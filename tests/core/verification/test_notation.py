@@ -10,7 +10,7 @@ from proxy.core.verification.english import is_english
 from proxy.core.verification.equivalence import equivalent
 from proxy.core.verification.lexicon.word_ranks import is_word, zipf_frequency
 from proxy.core.verification.notation import literally_equal, parse_notation
-from proxy.core.verification.rules.registry import SURE_RULES, veto_question
+from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
 from tests.support.texts.question_pairs import DIFFERENT, SAME
 
 

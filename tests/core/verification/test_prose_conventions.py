@@ -8,7 +8,7 @@ import pytest
 from proxy.core.text.spaced_prose import join_punctuation
 from proxy.core.verification.accents import unify_name_accents
 from proxy.core.verification.equivalence import equivalent
-from proxy.core.verification.rules.registry import SURE_RULES, veto_question
+from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from proxy.engines.embedders.export_word_vectors import write_word_vectors
 from proxy.engines.embedders.onnx import MINILM_ID, WORD_VECTORS_FILE, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.inference import batch_queue
-from proxy.engines.verifiers.export import export_model
+from proxy.engines.verifiers.export_verifier import export_model
 from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
 from proxy.engines.verifiers.weights import verifier_id
 from tests.support.texts.question_pairs import NOT_UNDERSTOOD

@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import Settings
 
-from plans import keys, login_limits, selectors, services
+from plans import key_secrets, login_limits, selectors, services
 from plans.fields import FIELD_DEPENDENCIES
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Route, Upstream
@@ -259,7 +259,7 @@ def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> N
     row: Any = (VirtualKey if kind == "virtualkey" else AdminKey).objects.get()
     if kind == "virtualkey":
         assert row.routes == ["smart/balanced", "cheap"]
-        assert keys.is_well_formed(secret, keys.VIRTUAL_KEY_KIND)
+        assert key_secrets.is_well_formed(secret, key_secrets.VIRTUAL_KEY_KIND)
     else:
         assert Manager(secret).call("GET", PLANS).status_code == 200
     for page in (

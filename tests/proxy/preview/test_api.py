@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,11 +16,12 @@ from pytest_django import Settings
 
 from plans import services
 from plans.models import ModelPrice, Plan, Tenant
+from proxy import bridge
 from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
-from proxy.preview import service
 from proxy.upstreams.services import put_route, put_upstream
+from tests.support.fakes import World
 from tests.support.management import ONE, PLANS, Manager, manager, refused
 from tests.support.texts.chats import support_history
 
@@ -197,9 +199,10 @@ def bench() -> Iterator[PoolCompressor]:
     loop, pool = asyncio.new_event_loop(), PoolCompressor(deadline=30)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    service.attach_workers(service.PreviewWorkers(loop, pool))
+    tools = replace(World().tools, compressor=pool)
+    bridge.attach_bridge(bridge.LoopBridge(loop, tools))
     yield pool
-    service.attach_workers(None)
+    bridge.attach_bridge(None)
     asyncio.run_coroutine_threadsafe(pool.close(), loop).result(10)
     # Pipes close in the loop, a step later.
     asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)
@@ -213,7 +216,7 @@ def test_a_worker_sees_what_this_process_sees(
 ) -> None:
     by_worker = seen(platform)
     assert bench._workers[0].process is not None
-    service.attach_workers(None)
+    bridge.attach_bridge(None)
     assert by_worker == seen(platform)
 
 

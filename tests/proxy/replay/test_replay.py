@@ -23,7 +23,7 @@ from proxy.replay import service
 from proxy.replay.service import MAX_INLINE_REQUESTS, ReplayUnavailable, replay_plan
 from stats.ledger import deletions, retention
 from stats.ledger.deletions import EntryFilter
-from stats.ledger.fingerprints import INSERT_FINGERPRINTS_SQL
+from stats.ledger.fingerprint_sql import INSERT_FINGERPRINTS_SQL
 from stats.ledger.retention import RetentionPolicy
 from stats.models.fingerprints import StoredImprint
 from tests.support.events import make_event

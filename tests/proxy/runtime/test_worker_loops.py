@@ -68,7 +68,7 @@ async def main():
 
 asyncio.run(main())
 """
-PAUSES = {"sleep", "wait", "wait_for"}
+PAUSES = {"sleep", "wait", "wait_for", "wait_for_flight"}
 
 
 def loops_in(source: str, module: str) -> Iterator[str]:

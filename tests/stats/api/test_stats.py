@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from plans import keys
+from plans import key_secrets
 from plans.models import AdminKey, Plan, Tenant
 from stats.events import Event
 from stats.models.requests import RequestEvent, SpoolCursor, UpstreamAttempt
@@ -48,7 +48,7 @@ def desk() -> Plan:
 
 
 def key_of(tenant: Tenant, settings: Any) -> str:
-    made = keys.generate_key(keys.ADMIN_KEY_KIND, pepper=settings.KEY_PEPPER)
+    made = key_secrets.generate_key(key_secrets.ADMIN_KEY_KIND, pepper=settings.KEY_PEPPER)
     AdminKey.objects.create(name="theirs", prefix=made.prefix, digest=made.digest, tenant=tenant)
     return made.secret
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from plans.models import Plan, Tenant
 from stats.models.requests import RequestEvent
-from stats.quality.tuning import THRESHOLDS
+from stats.quality.threshold_tuning import THRESHOLDS
 from tests.stats.api.test_stats import hit
 from tests.support.events import make_event
 from tests.support.management import ONE, Manager, manager, refused

@@ -355,7 +355,7 @@ def test_requests_are_filtered_and_rare_ones_looked_for_so_far(
         )
     )
     assert len(staff.get("/dashboard/requests?tier=exact").context["page"].rows) == 1
-    monkeypatch.setattr("stats.reports.requests.MAX_SEARCHED_ROWS", 5)
+    monkeypatch.setattr("stats.reports.request_pages.MAX_SEARCHED_ROWS", 5)
     found = staff.get("/dashboard/requests?range=24h&tier=exact").context["page"]
     assert (found.rows, found.is_search_limited) == ([], True)
     further = staff.get(

@@ -17,7 +17,7 @@ from stats.models.requests import RequestEvent
 from stats.models.rollups import Rollup, Unfolded
 from stats.reports.rollup_query import RollupQuery
 from stats.reports.totals import compute_totals
-from stats.request_ids import build_time_conditions, first_id
+from stats.request_id_times import build_time_conditions, first_id
 from tests.support.events import id_at, make_event
 from tests.support.recorded import store
 

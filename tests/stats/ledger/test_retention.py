@@ -21,7 +21,7 @@ from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup, Tally
 from stats.reports.rollup_query import RollupQuery
 from stats.reports.totals import compute_totals
-from stats.request_ids import first_id
+from stats.request_id_times import first_id
 from stats.time_grains import DAY, floor_to_grain
 from tests.support.events import id_at, make_event
 from tests.support.recorded import store

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from stats.ledger import partitions
-from stats.ledger.fingerprints import FINGERPRINTS_TABLE
+from stats.ledger.fingerprint_sql import FINGERPRINTS_TABLE
 from stats.ledger.inserts import EVENTS_TABLE, INSERT_EVENTS_SQL
 from stats.ledger.rollup import ROLL_UP_SQL
 from stats.models.cache_entries import Erasure

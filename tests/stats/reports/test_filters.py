@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from plans.models import Plan, Tenant, VirtualKey
 from stats.reports import filters as asked_file
 from stats.reports.filters import (

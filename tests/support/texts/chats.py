@@ -8,7 +8,7 @@ import fow_cache
 from hypothesis import strategies as st
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.types import CompressionResult
+from proxy.core.compression.results import CompressionResult
 
 Message = dict[str, Any]
 MODEL = "gpt-4o-mini"

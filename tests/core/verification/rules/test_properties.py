@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.core.text.normalize import fold_text
 from proxy.core.verification.equivalence import equivalent
 from proxy.core.verification.lexicon.word_ranks import load_lexicon
-from proxy.core.verification.rules.registry import PRE_RULE_REASONS, RULES, veto_question
+from proxy.core.verification.rules.rule_registry import PRE_RULE_REASONS, RULES, veto_question
 
 load_lexicon()  # what is read once a process is no part of a deadline
 

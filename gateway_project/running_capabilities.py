@@ -8,7 +8,7 @@ from gateway_project import backend_probes
 from gateway_project.backend_probes import probe_pgvector, probe_redis_search
 from plans.capabilities import ChatTurnCounts, CompressionEngineOption, EngineOption, KeyUsage
 from proxy.conf import conf
-from proxy.core.compression import registry
+from proxy.core.compression import algorithm_registry
 from proxy.core.text.languages import LANGUAGES
 from proxy.engines.registry import SEMANTIC_CACHES
 from proxy.models import Route
@@ -23,7 +23,7 @@ class RunningCapabilities:
             CompressionEngineOption(
                 name, engine.title, focus=("question", "none") if engine.focus else ("none",)
             )
-            for name, engine in registry.ENGINES.items()
+            for name, engine in algorithm_registry.ENGINES.items()
         ]
 
     def list_cache_engines(self) -> list[EngineOption]:

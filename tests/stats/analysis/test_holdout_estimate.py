@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from proxy.core.quality.holdout import REPLICATE_COUNT
-from stats.analysis.holdout import (
+from proxy.core.quality.holdout_assignment import REPLICATE_COUNT
+from stats.analysis.holdout_estimate import (
     GROUP_COUNT,
     MIN_EFFECTIVE_GROUPS,
     GroupSums,

@@ -57,7 +57,8 @@ def assign(
     begins = int.from_bytes(digest.digest()) % DAY_SECONDS
     digest.update(f"\0{int(at + begins) // DAY_SECONDS}".encode())
     drawn = digest.digest()
-    # Two independent numbers: the assignment, and the replicate group (`stats.analysis.holdout`).
+    # Two independent numbers: the assignment, and the replicate group
+    # (`stats.analysis.holdout_estimate`).
     return HoldoutAssignment(int.from_bytes(drawn[:6]) < share * 2**48, drawn[6] % REPLICATE_COUNT)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from benchmarks.questions import chat, fresh, name
-from benchmarks.upstream import Ledger, Upstream
+from mock_providers.fast import Ledger, Upstream
 
 URL = "http://127.0.0.1:9/v1/chat/completions"
 

@@ -1,42 +1,31 @@
-"""Previews by the compression workers, so that they show what those do when late or busy too."""
+"""Parse what compression workers reply."""
 
-import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK_ENGINE
 from proxy.core.compression.preview import NextTurn, Preview, PreviewSpan, build_preview
-from proxy.core.compression.types import CompressionTerms
+from proxy.core.compression.results import CompressionResult
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Message
-from proxy.engines.compressors.pool import PoolCompressor, build_result
-from proxy.engines.compressors.worker import build_job
 
 
-async def request_preview(
-    pool: PoolCompressor,
-    messages: list[Message],
-    settings: CompressionSettings,
-    *,
-    model: str,
-    terms: CompressionTerms | None = None,
+def parse_result(reply: bytes, messages: list[Message]) -> CompressionResult | str:
+    """Build the result that a worker describes, or return the reason why there is none."""
+    return _build_result(json.loads(reply), messages)
+
+
+def parse_preview(
+    reply: bytes | str, messages: list[Message], settings: CompressionSettings, model: str
 ) -> Preview:
-    """Preview what the pool would make of the conversation.
+    """Build the preview that a worker describes; without one, preview `trim`, as traffic would.
 
     Raises ToolUnavailable if even `trim` fails.
     """
-    # A conversation may be long and its preview is twice that: serialized and parsed in threads.
-    request = await asyncio.to_thread(build_job, messages, settings, model, "preview", terms=terms)
-    reply = await pool.request_reply(messages, request)
-    return await asyncio.to_thread(_parse_reply, reply, messages, settings, model)
-
-
-def _parse_reply(
-    reply: bytes | str, messages: list[Message], settings: CompressionSettings, model: str
-) -> Preview:
     fields = json.loads(reply) if isinstance(reply, bytes) else {}
-    cut = build_result(fields.get("cut", fields), messages) if fields else str(reply)
+    cut = _build_result(fields.get("cut", fields), messages) if fields else str(reply)
     if isinstance(cut, str):
         return _build_trim_preview(messages, settings, model, cut)
     return Preview(
@@ -45,6 +34,15 @@ def _parse_reply(
         next_asked=NextTurn(**fields["next_asked"]),
         next_sent=NextTurn(**fields["next_sent"]),
     )
+
+
+def _build_result(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
+    if "error" in reply:
+        return "engine-failed"
+    kept = reply["messages"]
+    if kept is not None:
+        kept = [messages[item] if isinstance(item, int) else item for item in kept]
+    return CompressionResult(**{**reply, "messages": kept})
 
 
 def _build_trim_preview(

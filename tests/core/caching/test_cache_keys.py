@@ -12,7 +12,7 @@ from plans.snapshot import (
     KeySnapshot,
     PlanSnapshot,
 )
-from proxy.core.caching.keys import bucket_key, exact_key, scope_digest
+from proxy.core.caching.cache_keys import bucket_key, exact_key, scope_digest
 from proxy.core.config import ProviderEndpoint, Route
 
 PLAN = PlanSnapshot(id=1, name="p", version=1, cache=CacheSettings())

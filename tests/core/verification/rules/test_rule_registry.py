@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.verification.rules.registry import PRE_RULE_REASONS, RULES, veto_question
+from proxy.core.verification.rules.rule_registry import PRE_RULE_REASONS, RULES, veto_question
 
 # Two questions with different answers, by the rule that tells them apart.
 DIFFERENT = {

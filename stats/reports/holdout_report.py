@@ -1,12 +1,12 @@
-"""The measured savings of selected requests, from the holdout sums (`stats.models.holdout`)."""
+"""The measured savings of selected requests, from the sums of `stats.models.holdout_sums`."""
 
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet, Sum
 
 from plans.models import Plan
-from stats.analysis.holdout import GroupSums, HoldoutMeasurement, measure_savings
-from stats.models.holdout import Held
+from stats.analysis.holdout_estimate import GroupSums, HoldoutMeasurement, measure_savings
+from stats.models.holdout_sums import Held
 from stats.reports.rollup_query import FULL_CUT_COLUMNS, RollupQuery
 from stats.time_grains import DAY, floor_to_grain
 

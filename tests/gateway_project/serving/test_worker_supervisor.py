@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from uvicorn import Config
 
-from gateway_project.serving.supervisor import WorkerProcess
+from gateway_project.serving.worker_supervisor import WorkerProcess
 
 LONG = 30.0
 

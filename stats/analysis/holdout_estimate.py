@@ -1,9 +1,9 @@
 """Measure what a plan saves: mean cost of a request with the plan against one held out. Pure.
 
-The two arms are assigned at random, conversation by conversation (`proxy.core.quality.holdout`). If
-the held-out share changed, or plans with several shares are combined, a plain mean would compare
-different traffic; so a request held out of a share p is weighted with (1 - p) / p. The ratio of the
-means is then about the requests that had the plan.
+The two arms are assigned at random, conversation by conversation
+(`proxy.core.quality.holdout_assignment`). If the held-out share changed, or plans with several
+shares are combined, a plain mean would compare different traffic; so a request held out of a share
+p is weighted with (1 - p) / p. The ratio of the means is then about the requests that had the plan.
 
 Too little data is decided by the number of requests alone, never by the width of the interval:
 waiting until it is narrow would show it when it happens to be too narrow.
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[Any]
 
-GROUP_COUNT: Final = 64  # `proxy.core.quality.holdout.REPLICATE_COUNT`; a test compares them
+GROUP_COUNT: Final = (
+    64  # `proxy.core.quality.holdout_assignment.REPLICATE_COUNT`; a test compares them
+)
 MIN_EFFECTIVE_GROUPS: Final = 24.0  # by the number of requests held out
 NORMAL_QUANTILE_95: Final = 1.96  # the quantile of a two-sided interval of 95 %
 
@@ -30,7 +32,7 @@ class GroupSums:
 
     Of the `priced` ones among `requests`, in US dollars: `cost` billed and spent on saving, `would`
     the modelled cost without the plan, and `size` as in
-    `proxy.core.quality.holdout.HoldoutAssignment`.
+    `proxy.core.quality.holdout_assignment.HoldoutAssignment`.
     """
 
     share: float
@@ -132,7 +134,7 @@ def _compare_sides(
         return None, None
     # A few expensive conversations leave fewer effective groups than 64, so the quantile is
     # Student's with one degree of freedom less than there are effective groups (L. Kish's measure,
-    # of the costs held out). Simulated, see `tests/stats/analysis/test_holdout.py`.
+    # of the costs held out). Simulated, see `tests/stats/analysis/test_holdout_estimate.py`.
     quantile = student_quantile(costs.sum() ** 2 / (costs**2).sum() - 1)
     all_but = 1 - np.eye(GROUP_COUNT)
     (mean,), (other,) = _compute_adjusted_means(treated, held, np.ones((1, GROUP_COUNT)))

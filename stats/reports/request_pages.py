@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from plans.errors import ApiError
+from plans.api_errors import ApiError
 from stats.events import Outcome, Tier
 from stats.models.requests import RequestEvent
 from stats.reports.filters import ReportFilter

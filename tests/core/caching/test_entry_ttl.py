@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plans.snapshot import CacheSettings
-from proxy.core.caching.freshness import storage_ttl, ttl_with_jitter
+from proxy.core.caching.entry_ttl import storage_ttl, ttl_with_jitter
 
 KEYS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(2000)]
 

@@ -1,7 +1,7 @@
 """A provider that costs next to nothing: OpenAI's chat API as a bare asyncio protocol,
 some 40,000 answers a second on a core.
 
-    python -m benchmarks.upstream --port 9000
+    python -m mock_providers.fast --port 9000
 
 Each answer is signed: its text begins with the question asked, in brackets. `GET /ledger` tells
 what was asked under `/v1`; the same API under `/direct`, for measuring the upstream alone, stays

@@ -5,27 +5,32 @@ import hmac
 
 import pytest
 
-from plans import keys
+from plans import key_secrets
 
 
 def test_a_new_key_has_its_shape_its_prefix_and_its_digest() -> None:
-    for kind in (keys.VIRTUAL_KEY_KIND, keys.ADMIN_KEY_KIND):
-        new = keys.generate_key(kind, pepper="p")
-        assert keys.is_well_formed(new.secret, kind)
+    for kind in (key_secrets.VIRTUAL_KEY_KIND, key_secrets.ADMIN_KEY_KIND):
+        new = key_secrets.generate_key(kind, pepper="p")
+        assert key_secrets.is_well_formed(new.secret, kind)
         assert new.secret.startswith(new.prefix)
         assert len(new.prefix) == len(kind) + 7
-        assert new.digest == keys.compute_key_digest(new.secret, pepper="p")
+        assert new.digest == key_secrets.compute_key_digest(new.secret, pepper="p")
 
 
 def test_the_secret_is_not_in_the_repr() -> None:
-    new = keys.generate_key(keys.VIRTUAL_KEY_KIND, pepper="p")
+    new = key_secrets.generate_key(key_secrets.VIRTUAL_KEY_KIND, pepper="p")
     assert new.secret not in repr(new)
     assert new.secret[len(new.prefix) :] not in repr(new)
 
 
 def test_keys_do_not_repeat() -> None:
     assert (
-        len({keys.generate_key(keys.VIRTUAL_KEY_KIND, pepper="p").secret for _ in range(100)})
+        len(
+            {
+                key_secrets.generate_key(key_secrets.VIRTUAL_KEY_KIND, pepper="p").secret
+                for _ in range(100)
+            }
+        )
         == 100
     )
 
@@ -33,10 +38,10 @@ def test_keys_do_not_repeat() -> None:
 def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
     secret = "tt-" + "A" * 43
     assert (
-        keys.compute_key_digest(secret, pepper="p")
+        key_secrets.compute_key_digest(secret, pepper="p")
         == hmac.new(b"p", secret.encode(), hashlib.sha256).hexdigest()
     )
-    assert keys.compute_key_digest(secret, pepper="p") != keys.compute_key_digest(
+    assert key_secrets.compute_key_digest(secret, pepper="p") != key_secrets.compute_key_digest(
         secret, pepper="q"
     )
 
@@ -54,9 +59,9 @@ def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
     ],
 )
 def test_a_malformed_key_is_recognised(text: str) -> None:
-    assert not keys.is_well_formed(text, keys.VIRTUAL_KEY_KIND)
+    assert not key_secrets.is_well_formed(text, key_secrets.VIRTUAL_KEY_KIND)
 
 
 def test_the_two_kinds_do_not_open_each_others_doors() -> None:
-    assert not keys.is_well_formed("tta-" + "A" * 43, keys.VIRTUAL_KEY_KIND)
-    assert not keys.is_well_formed("tt-" + "A" * 43, keys.ADMIN_KEY_KIND)
+    assert not key_secrets.is_well_formed("tta-" + "A" * 43, key_secrets.VIRTUAL_KEY_KIND)
+    assert not key_secrets.is_well_formed("tt-" + "A" * 43, key_secrets.ADMIN_KEY_KIND)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django import forms, template
 
 from plans.models import Plan
-from stats.quality.tuning import ThresholdCurve, build_threshold_curve
+from stats.quality.threshold_tuning import ThresholdCurve, build_threshold_curve
 
 register = template.Library()
 MIN_THRESHOLD: Final = 0.5  # at the left edge; the right one is 1

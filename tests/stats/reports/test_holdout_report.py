@@ -13,9 +13,9 @@ from django.test import Client
 
 from plans.models import Plan, Tenant
 from stats.events import Event
-from stats.models.holdout import Held
+from stats.models.holdout_sums import Held
 from stats.models.rollups import COUNTED_KIND, PLAN_CUT, Rollup
-from stats.reports.holdout import measure_holdout
+from stats.reports.holdout_report import measure_holdout
 from stats.reports.rollup_query import RollupQuery
 from stats.time_grains import DAY
 from tests.support.events import make_event

@@ -1,7 +1,7 @@
 """A provider that says given bytes over a raw socket:
 status line, headers, pieces and line ends are the test's to choose.
 
-tests/support/upstream.py gives completions again in our own words; what others write has to be sent
+`mock_providers.server` gives completions again in our own words; what others write has to be sent
 as they write it.
 """
 

@@ -1,8 +1,8 @@
 """Export the verifier and its tokenizer to ONNX without a network.
 
-`python -m proxy.engines.verifiers.export MODELS`; a process of its own, since torch would stay in
-the memory of the importing one. The adapters are merged into their layers, so serving costs what
-the plain model costs.
+`python -m proxy.engines.verifiers.export_verifier MODELS`; a process of its own, since torch would
+stay in the memory of the importing one. The adapters are merged into their layers, so serving costs
+what the plain model costs.
 """
 
 import os

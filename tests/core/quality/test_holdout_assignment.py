@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.quality.holdout import (
+from proxy.core.quality.holdout_assignment import (
     DAY_SECONDS,
     MAX_OPENING_LENGTH,
     REPLICATE_COUNT,
