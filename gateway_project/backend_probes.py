@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
@@ -33,14 +33,19 @@ def probe_pgvector() -> str | None:
 
 
 def probe_redis_search() -> str | None:
-    where = urlsplit(settings.REDIS_SEMANTIC_URL)
-    shown = f"{where.hostname}:{where.port or 6379}"
-    client = Redis.from_url(
-        urlunsplit(where._replace(path="/0")),
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    """Return why not; None if it can serve."""
+    try:
+        where = urlsplit(settings.REDIS_SEMANTIC_URL)
+        shown = f"{where.hostname}:{where.port or 6379}" if where.hostname else where.path
+        client = Redis.from_url(
+            settings.REDIS_SEMANTIC_URL,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        return "REDIS_SEMANTIC_URL is no address of a Redis."
+    client.connection_pool.connection_kwargs["db"] = 0  # the search module knows no other
     try:
         client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError as error:
