@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -151,14 +152,23 @@ def test_a_form_waits_for_a_writer_without_holding_what_that_one_needs(
     replies: list[Any] = []
     with psycopg.connect(database_url) as writer:
         writer.execute("SELECT value FROM plans_revision FOR UPDATE")
-        form = threading.Thread(
-            target=lambda: (replies.append(ann.post(address, sent)), connections.close_all())
-        )
-        form.start()
+        form = start_thread(lambda: replies.append(ann.post(address, sent)))
         wait_for_a_lock()
         writer.execute("UPDATE plans_plan SET similarity_threshold = 0.9 WHERE id = %s", [plan.pk])
     form.join(30)
     assert "Similarity threshold: 0.85 became 0.9; it is in the form now." in shown(replies[0])
+
+
+def start_thread(work: Callable[[], Any]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
 
 
 def wait_for_a_lock() -> None:
@@ -181,12 +191,11 @@ def test_the_list_of_prices_does_not_overwrite_what_a_person_saves_at_that_momen
     ModelPrice.objects.filter(pk=price.pk).update(input=77)  # the list would mend it
     with psycopg.connect(database_url) as writer:
         writer.execute("SELECT value FROM plans_revision FOR UPDATE")
-        seeding = threading.Thread(target=lambda: (services.seed_prices(), connections.close_all()))
-        seeding.start()
+        seeding = start_thread(services.seed_prices)
         wait_for_a_lock()
         writer.execute(
             "UPDATE plans_modelprice SET input = 88, edited = true WHERE id = %s", [price.pk]
         )
     seeding.join(30)
     price.refresh_from_db()
-    assert (price.edited, price.input) == (True, 88)
+    assert (price.edited, price.input) == (True, Decimal(88))
