@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
@@ -31,12 +31,17 @@ def probe_pgvector() -> str | None:
 
 
 def probe_redis_search() -> str | None:
+    """Return why it cannot serve; None if it can."""
     where = urlsplit(settings.REDIS_SEMANTIC_URL)
-    shown = f"{where.hostname}:{where.port or 6379}"
-    url = urlunsplit(where._replace(path="/0"))
     try:
-        with open_redis(url, seconds=REDIS_TIMEOUT_SECONDS) as client:
+        shown = f"{where.hostname}:{where.port or 6379}" if where.hostname else where.path
+        # The search module knows no other database.
+        with open_redis(
+            settings.REDIS_SEMANTIC_URL, seconds=REDIS_TIMEOUT_SECONDS, database=0
+        ) as client:
             client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
+    except ValueError:
+        return "REDIS_SEMANTIC_URL is no address of a Redis."
     except ResponseError as error:
         return (
             NO_SEARCH_MODULE

@@ -12,8 +12,6 @@ from typing import Any, Final
 from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities
 
-PLAN_SECTIONS: Final = ("compression", "cache")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:

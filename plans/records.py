@@ -7,6 +7,8 @@ is noted as it was, then changed. Saves that change nothing leave no note. What 
 the next note shows their result.
 """
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -123,6 +125,26 @@ def get_recorded_settings(row: Any, *, like: Any = None) -> dict[str, Any]:
         if field.name not in NON_SETTING_FIELDS
     ]
     return {name: getattr(row, name) for name in names}
+
+
+def compute_row_version(row: Any) -> str:
+    """A short text that differs when a column differs, of a row as the database has it
+    or of a note of one.
+
+    Of a model whose history leaves secrets out, a row and its note do not have the same.
+    """
+    fields = getattr(row, "tracked_fields", None) or row._meta.concrete_fields
+    columns = {
+        field.attname: getattr(row, field.attname)
+        for field in fields
+        if field.name not in NON_SETTING_FIELDS
+    }
+    text = json.dumps(columns, sort_keys=True, default=_format_column)
+    return f"v{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _format_column(value: Any) -> str:
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else str(value)
 
 
 def record_initial_state(row: models.Model) -> None:

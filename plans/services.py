@@ -1,11 +1,16 @@
-"""What is written to the plans tables: plans, keys, prices."""
+"""What is written to the plans tables: plans, keys, prices.
 
+Every change of a saved row goes through `update_row`, whoever makes it (API, admin, revert,
+import): with the version that was read, so that nobody overwrites what they have not seen.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from plans import (
@@ -31,16 +36,14 @@ def create_plan(
 ) -> Plan:
     """A new plan from the API's JSON, `preset` filled in;
     what of that had to be otherwise here is added to `notes`, and `reason` is kept in the plan's
-    history. Raises InvalidPlan or NameTaken."""
+    history. Raises InvalidPlan or PlanNameConflict."""
     system = capabilities.get_tenant_capabilities(owner)
     draft = validation.validate_plan(
         presets.expand_preset(body, capabilities=system, notes=notes), capabilities=system
     )
     plan = Plan(tenant=owner, **build_plan_columns(draft))
-    plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
-        with transaction.atomic():
-            plan.save()
+        create_row(plan, reason=reason)
     except IntegrityError as error:
         raise _translate_integrity_error(draft, error) from error
     return plan
@@ -51,7 +54,7 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
 
     A `version` in the body must be the plan's present one. Without it, two changes at once are
     applied one after the other. A `reason` is kept in the plan's history.
-    Raises PlanUnknown, InvalidPlan, NameTaken or VersionConflict.
+    Raises PlanNotFound, InvalidPlan, PlanNameConflict or VersionConflict.
     """
     expected, body = _split_version(body)
     reason, changes = _split_reason(body)
@@ -72,7 +75,7 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
 
 
 def delete_plan(*, owner: Tenant | None, name: str) -> None:
-    """Raises PlanUnknown."""
+    """Raises PlanNotFound."""
     plan = selectors.find_plan(owner, name)
     if not Plan.objects.filter(pk=plan.pk).delete()[0]:
         raise PlanNotFound("No plan of that name.", param="plan")
@@ -144,20 +147,21 @@ def _split_reason(body: object) -> tuple[str | None, object]:
 
 
 def update_plan(plan: Plan, draft: validation.PlanDraft, *, reason: str | None = None) -> bool:
-    """One statement that applies only to the version that was read;
-    the trigger raises the version if something changed. False: somebody else was faster. The row is
-    then as saved. Raises NameTaken."""
+    """Save a plan, as it was read, as the draft says.
+
+    False: somebody else was faster. Raises PlanNameConflict.
+    """
+    columns = build_plan_columns(draft)
+    read_version = records.compute_row_version(plan)
+    for name, value in columns.items():
+        setattr(plan, name, value)
     try:
-        with transaction.atomic():
-            records.record_initial_state(plan)
-            rows = Plan.objects.filter(pk=plan.pk, version=plan.version)
-            done = rows.update(**build_plan_columns(draft), updated_at=timezone.now()) == 1
-            if done:
-                plan.refresh_from_db()
-                records.record_change(plan, reason=reason)
-            return done
+        update_row(plan, read_version=read_version, columns=columns, reason=reason)
+    except VersionConflict:
+        return False
     except IntegrityError as error:
         raise _translate_integrity_error(draft, error) from error
+    return True
 
 
 def _translate_integrity_error(draft: validation.PlanDraft, error: IntegrityError) -> Exception:
@@ -165,6 +169,68 @@ def _translate_integrity_error(draft: validation.PlanDraft, error: IntegrityErro
     if "plan_name_" not in str(error):
         return error
     return PlanNameConflict(f"There is a plan named {draft.name} already.", param="plan_name")
+
+
+@transaction.atomic
+def create_row(row: models.Model, *, reason: str | None = None) -> None:
+    """Save a new row of the configuration. Raises IntegrityError where there is one like it."""
+    _set_change_reason(row, reason)
+    row.save(force_insert=True)
+
+
+@transaction.atomic
+def update_row(
+    row: models.Model,
+    *,
+    read_version: str,
+    columns: Collection[str],
+    reason: str | None = None,
+) -> None:
+    """Write these columns of a saved row, if it still is what was read; else nothing.
+
+    `read_version`: `records.compute_row_version` of the row that the change was made from. The row
+    then says what the database made of it. Raises VersionConflict, or IntegrityError where there
+    is another row like it.
+    """
+    saved = lock_row(row)
+    if saved is None:
+        raise VersionConflict(f"{row} was deleted meanwhile.", param="version")
+    if records.compute_row_version(saved) != read_version:
+        raise VersionConflict(f"{row} was changed meanwhile: read it again.", param="version")
+    _set_change_reason(row, reason)
+    clocks = {
+        field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
+    }
+    row.save(update_fields={*columns, *clocks})
+    row.refresh_from_db()  # the database raises versions
+
+
+def lock_row(row: models.Model) -> models.Model | None:
+    """The row as it is saved now, as it stays until this transaction ends. None: it is gone.
+
+    Whoever writes without having read takes the configuration's lock first (a trigger does it),
+    then the row's. The other way round two of them would wait for each other.
+    """
+    lock_configuration()
+    return type(row)._base_manager.select_for_update().filter(pk=row.pk).first()
+
+
+def lock_configuration() -> None:
+    """Queue behind every other change of the configuration until this transaction ends."""
+    Revision.objects.select_for_update().filter(pk=1).first()
+
+
+def _set_change_reason(row: Any, reason: str | None) -> None:
+    if reason is not None:
+        row._change_reason = reason  # where django-simple-history looks for it
+
+
+def create_tenant(*, slug: str) -> Tenant:
+    """A tenant that may use every route. Raises ValidationError."""
+    tenant = Tenant(slug=slug)
+    tenant.full_clean()
+    create_row(tenant)
+    return tenant
 
 
 def issue_key(row: VirtualKey | AdminKey) -> str:
@@ -209,14 +275,6 @@ def revoke_key(*, key: VirtualKey | AdminKey) -> None:
         key.save(update_fields=["revoked_at"])
 
 
-def lock_configuration() -> None:
-    """Queue behind every other change of the configuration until this transaction ends.
-
-    For changes of many rows at once.
-    """
-    Revision.objects.select_for_update().filter(pk=1).first()
-
-
 @transaction.atomic
 def seed_prices() -> int:
     """Bring the price table to the published prices; the number of rows written.
@@ -226,6 +284,7 @@ def seed_prices() -> int:
     Nothing is written when nothing changed, so no worker reads its configuration again for it.
     """
     published = published_prices.load_published_prices()
+    lock_configuration()  # or a row that a person edits just now would be overwritten
     present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
     fresh = [
         ModelPrice(provider=provider, model=model, **_build_price_columns(price))
@@ -259,6 +318,23 @@ def seed_prices() -> int:
             if row.pk in noted:
                 records.record_change(row, reason=PUBLISHED_PRICES_REASON)
     return len(fresh) + len(stale)
+
+
+@transaction.atomic
+def follow_published_prices(prices: Iterable[ModelPrice]) -> int:
+    """Give rows that a person edited back to the list; the number of rows.
+
+    Those that the list has say again what it says, the others keep their amounts.
+    """
+    lock_configuration()
+    rows = list(ModelPrice.objects.filter(pk__in=[price.pk for price in prices]))
+    for row in rows:
+        records.record_initial_state(row)
+    ModelPrice.objects.filter(pk__in=[row.pk for row in rows]).update(edited=False)
+    seed_prices()
+    for row in rows:
+        records.record_change(row, reason=PUBLISHED_PRICES_REASON)
+    return len(rows)
 
 
 def _build_price_columns(price: Price) -> dict[str, Any]:

@@ -13,9 +13,14 @@ from redis.retry import Retry
 
 
 @contextmanager
-def open_redis(url: str, *, seconds: float) -> Iterator[redis.Redis]:
-    """Open a client and close it after the block; `seconds` bound connecting and each reply."""
+def open_redis(url: str, *, seconds: float, database: int | None = None) -> Iterator[redis.Redis]:
+    """Open a client and close it after the block; `seconds` bound connecting and each reply.
+
+    `database`: instead of the one in the URL. Raises ValueError for what is no URL of a Redis.
+    """
     client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **_build_options(seconds))
+    if database is not None:
+        client.connection_pool.connection_kwargs["db"] = database
     try:
         yield client
     finally:

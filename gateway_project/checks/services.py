@@ -4,7 +4,7 @@
 does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
 tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic
 entries share a database; tokenthrift.W024 the embedding model is not prepared; tokenthrift.W025 the
-Qdrant of QDRANT_URL cannot serve, or the verifier is not prepared.
+Qdrant of QDRANT_URL cannot serve; tokenthrift.W026 the verifier is not prepared.
 """
 
 import re
@@ -125,7 +125,7 @@ def check_qdrant() -> list[CheckMessage]:
 
 
 def check_embedder() -> list[CheckMessage]:
-    """Check that embedding model and verifier are prepared: W024, W025."""
+    """Check that embedding model and verifier are prepared: W024, W026."""
     from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
     from proxy.engines.verifiers import weights
 
@@ -152,7 +152,7 @@ def check_embedder() -> list[CheckMessage]:
             Warning(
                 f"The verifier is not prepared in {conf.models_folder}.",
                 hint=hint,
-                id="tokenthrift.W025",
+                id="tokenthrift.W026",
             )
         )
     return found

@@ -5,6 +5,7 @@ load its models. A worker that dies during a check never answers, and meanwhile 
 and no signal handled: a stop would come too late for the container platform.
 """
 
+import pickle
 import socket
 import time
 
@@ -31,7 +32,7 @@ class WorkerProcess(multiprocess.Process):
                 if not self.process.is_alive() or time.monotonic() > until:
                     return None
             started: bool = self.parent_conn.recv()
-        except (OSError, EOFError):
+        except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return started
 

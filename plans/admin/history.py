@@ -2,6 +2,7 @@
 and the way back."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import quote, unquote
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,7 +21,9 @@ from django.urls import path, reverse
 
 from plans.access import get_user_tenant
 from plans.admin.confirm_change import ReasonForm
+from plans.api_errors import VersionConflict
 from plans.field_changes import FieldChange, list_field_changes
+from plans.forms.edit_conflicts import OPENED_WITH_FIELD, UNREADABLE_FORM_MESSAGE
 from plans.forms.form_data import build_posted_data
 from plans.records import get_row_history
 
@@ -70,7 +74,8 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def revert_view(self, request: HttpRequest, object_id: str, record: int) -> HttpResponse:
         """What would change, and a reason, before the old settings are saved as a new version.
 
-        What no longer runs is refused by field.
+        What no longer runs is refused by field; what somebody saved since the page was opened is
+        shown before anything takes its place.
         """
         row = self._get_row(request, object_id)
         if not self.has_change_permission(request, row):
@@ -83,11 +88,8 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         )
         if note is None:
             raise Http404
-        shown = list_field_changes(self.model, self._get_form_fields(request, row), row, note)
-        draft = self.get_form(request, row, change=True)(
-            build_posted_data(self.get_form(request, row, change=True)(instance=note.instance)),
-            instance=row,
-        )
+        changed = self.get_form(request, row, change=True)
+        draft = changed(build_posted_data(changed(instance=note.instance)), instance=copy(row))
         reason = ReasonForm(request.POST or None)
         refused = (
             []
@@ -96,26 +98,35 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
                 (get_field_label(draft, name), list(texts)) for name, texts in draft.errors.items()
             ]
         )
-        if request.method == "POST" and shown and not refused and reason.is_valid():
-            return self._save_reverted_row(request, row, note, draft, reason.cleaned_data["reason"])
-        current = self._get_row(request, object_id)  # the draft above was read into `row`
-        context = self._build_page_context(request, current) | {
+        meanwhile = _list_changes_meanwhile(request, draft)
+        shown = list_field_changes(self.model, draft.fields, row, note)
+        may_save = shown and not refused and not meanwhile
+        if request.method == "POST" and may_save and reason.is_valid():
+            try:
+                return self._save_reverted_row(request, note, draft, reason)
+            except VersionConflict as refusal:
+                meanwhile = _list_changes_meanwhile(request, draft) or [refusal.message]
+                row = self._get_row(request, object_id)
+                shown = list_field_changes(self.model, draft.fields, row, note)
+        context = self._build_page_context(request, row) | {
             "title": f"Go back to {_describe_record(note)}?",
             "note": note,
             "changes": shown,
             "refused": refused,
+            "meanwhile": meanwhile,
+            "opened_with": draft[OPENED_WITH_FIELD].initial,
             "reason": reason,
         }
-        return TemplateResponse(
-            request, "admin/revert.html", context, status=400 if request.method == "POST" else 200
-        )
+        status = 409 if meanwhile else 400 if request.method == "POST" else 200
+        return TemplateResponse(request, "admin/revert.html", context, status=status)
 
     def _save_reverted_row(
-        self, request: HttpRequest, row: Any, note: Any, draft: Any, reason: str
+        self, request: HttpRequest, note: Any, draft: Any, reason: ReasonForm
     ) -> HttpResponse:
+        why = reason.cleaned_data["reason"]
         with transaction.atomic():
             changed = draft.save(commit=False)
-            changed._change_reason = f"Back to {_describe_record(note)}: {reason}"
+            changed._change_reason = f"Back to {_describe_record(note)}: {why}"
             self.save_model(request, changed, draft, True)
             self.log_change(request, changed, self.construct_change_message(request, draft, []))
         self.message_user(
@@ -129,7 +140,8 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         )
         return HttpResponseRedirect(
             reverse(
-                f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[quote(row.pk)]
+                f"admin:{self.opts.app_label}_{self.opts.model_name}_history",
+                args=[quote(changed.pk)],
             )
         )
 
@@ -161,6 +173,18 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             for note, older in zip(notes, [*notes[1:], None], strict=True)
         ][:MAX_ENTRIES_PER_PAGE]
         return sorted([*made, *_iter_action_entries(row)], key=lambda entry: entry.at, reverse=True)
+
+
+def _list_changes_meanwhile(request: HttpRequest, draft: Any) -> list[str]:
+    """What somebody saved between the page that asked and its answer."""
+    token = request.POST.get(OPENED_WITH_FIELD)
+    if not token:
+        return []
+    try:
+        found: list[str] = draft.list_changes_since(token)
+    except signing.BadSignature:
+        return [UNREADABLE_FORM_MESSAGE]
+    return found
 
 
 def _list_visible_records(request: HttpRequest, row: Any) -> Any:

@@ -1,10 +1,11 @@
 """Import and export of a list in the admin: a dry run that shows each row's change,
 then all of them or none."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,11 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from plans.access import get_user_tenant
-from plans.admin.confirm_change import ReasonForm
+from plans.admin.confirm_change import REASON_FIELD, ReasonForm
 from plans.api_errors import ApiError
 from plans.import_export import formats as files
-from plans.import_export.resources import Resource
+from plans.import_export.resources import ImportRow, Resource
 from plans.records import MAX_REASON_LENGTH
+
+SEEN_SALT: Final = "plans.import_export"
 
 
 class ImportFileForm(forms.Form):
@@ -28,14 +31,18 @@ class ImportFileForm(forms.Form):
 
 
 class ImportContentForm(forms.Form):
+    """What the dry run read and showed. `seen`, signed: the version of each row it was compared
+    with, so that what somebody saves meanwhile is shown before it is overwritten."""
+
     content = forms.CharField(widget=forms.HiddenInput, strip=False)
     format = forms.ChoiceField(
         choices=[(each, each) for each in files.FORMATS], widget=forms.HiddenInput
     )
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
 
 class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin. `exchange`: how its rows go out and in."""
+    """Before ModelAdmin. `resource`: how its rows go out and in."""
 
     resource: ClassVar[Resource]
     change_list_template = "admin/exchange_list.html"
@@ -100,7 +107,8 @@ class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
             | page
         )
         wrong = request.method == "POST" and ("refused" in page or page.get("wrong"))
-        return TemplateResponse(request, "admin/import.html", context, status=400 if wrong else 200)
+        status = 400 if wrong else 409 if page.get("meanwhile") else 200
+        return TemplateResponse(request, "admin/import.html", context, status=status)
 
     def _process_import(self, request: HttpRequest) -> dict[str, Any]:
         content, kind = _read_import_file(request)
@@ -111,50 +119,75 @@ class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
             ]
         else:
             rows = files.parse_json_rows(self.resource.name, content.encode())
-        found = self.resource.check_rows(rows, tenant=get_user_tenant(request.user))
+        tenant = get_user_tenant(request.user)
+        found = self.resource.check_rows(rows, tenant=tenant)
+        reason = ReasonForm(request.POST if REASON_FIELD in request.POST else None)
+        seen = _read_seen_versions(request, len(found))
+        meanwhile: list[str] = []
+        if seen is not None and _may_save(found) and reason.is_valid():
+            meanwhile = [
+                row.name for row, version in zip(found, seen, strict=True) if row.version != version
+            ]
+            if not meanwhile:
+                try:
+                    return {"done": self._save_import(request, rows, found, reason)}
+                except ApiError as refusal:
+                    meanwhile = [refusal.message]
+                    found = self.resource.check_rows(rows, tenant=tenant)
         page = {
             "form": ImportFileForm(),
             "rows": found,
             "wrong": [row for row in found if row.problems],
             "same": sum(row.is_unchanged for row in found),
+            "meanwhile": meanwhile,
         }
-        if page["wrong"] or all(row.is_unchanged for row in found):
+        if not _may_save(found):
             return page
-        reason = ReasonForm(request.POST if "_reason" in request.POST else None)
-        if reason.is_valid():
-            return page | self._save_import(
-                request,
-                rows,
-                reason.cleaned_data["reason"],
-                len(found) - sum(row.is_unchanged for row in found),
-            )
-        return page | {
-            "kept": ImportContentForm(initial={"content": content, "format": kind}),
-            "reason": reason,
-        }
+        kept = {"content": content, "format": kind, "seen": _sign_seen_versions(found)}
+        return page | {"kept": ImportContentForm(initial=kept), "reason": reason}
 
     def _save_import(
-        self, request: HttpRequest, rows: list[dict[str, Any]], reason: str, count: int
-    ) -> dict[str, Any]:
-        try:
-            with transaction.atomic():
-                self.resource.save_rows(rows, reason=f"Imported: {reason}"[:MAX_REASON_LENGTH])
-        except ApiError as refusal:
-            return {"refused": f"Nothing was saved: {refusal.message}"}
+        self,
+        request: HttpRequest,
+        rows: list[dict[str, Any]],
+        found: list[ImportRow],
+        reason: ReasonForm,
+    ) -> HttpResponse:
+        why = f"Imported: {reason.cleaned_data['reason']}"[:MAX_REASON_LENGTH]
+        with transaction.atomic():
+            self.resource.save_rows(rows, checked=found, reason=why)
+        count = sum(not row.is_unchanged for row in found)
         self.message_user(
             request,
             f"{count} {self.resource.name} were imported; every worker follows within two seconds.",
             messages.SUCCESS,
         )
-        return {
-            "done": HttpResponseRedirect(
-                reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-            )
-        }
+        return HttpResponseRedirect(
+            reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        )
+
+
+def _may_save(found: list[ImportRow]) -> bool:
+    """Whether all rows can be taken, and one of them does something."""
+    return not any(row.problems for row in found) and not all(row.is_unchanged for row in found)
+
+
+def _sign_seen_versions(found: list[ImportRow]) -> str:
+    versions = [row.version for row in found]
+    return signing.dumps(versions, salt=SEEN_SALT, compress=True)
+
+
+def _read_seen_versions(request: HttpRequest, count: int) -> list[str] | None:
+    """Of so many rows, as the dry run saw them. None: there was none, or of another file."""
+    try:
+        found: list[str] = signing.loads(request.POST.get("seen", ""), salt=SEEN_SALT)
+    except signing.BadSignature:
+        return None
+    return found if len(found) == count else None
 
 
 def _read_import_file(request: HttpRequest) -> tuple[str, str]:
-    """The file's text and format. Raises BadFile."""
+    """The file's text and format. Raises InvalidImportFile."""
     kept = ImportContentForm(request.POST)
     if kept.is_valid():
         return kept.cleaned_data["content"], kept.cleaned_data["format"]

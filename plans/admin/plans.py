@@ -1,4 +1,4 @@
-"""Admin pages of plans. Versions and the revision are raised by the database, so plain saves do."""
+"""Admin pages of plans. The database raises versions and the revision."""
 
 from decimal import Decimal
 from typing import Any
@@ -37,9 +37,9 @@ def _build_fieldset(section: FormSection) -> tuple[str, Any]:
 
 @admin.register(Plan)
 class PlanAdmin(
+    ConfirmChangeMixin,
     EditConflictMixin,
     HistoryMixin,
-    ConfirmChangeMixin,
     PrefillMixin,
     ImportExportMixin,
     TenantScopedAdmin,

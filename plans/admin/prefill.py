@@ -56,9 +56,12 @@ class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
 
 def _get_fitted_preset(request: HttpRequest) -> presets.FittedPreset | None:
-    """The preset that the address names, as it runs here. Looked up once for a request."""
+    """The preset that the address names, as it runs here. Looked up once for a request.
+
+    For the form of a plan alone: other pages of a plan, such as its history, show what is saved.
+    """
     name = request.GET.get("preset")
-    if request.method != "GET" or not name:
+    if request.method != "GET" or not name or not _is_form_page(request):
         return None
     if not hasattr(request, "_preset"):
         try:
@@ -70,6 +73,11 @@ def _get_fitted_preset(request: HttpRequest) -> presets.FittedPreset | None:
         request._preset = found  # type: ignore[attr-defined]  # nobody else's
     fitted: presets.FittedPreset | None = request._preset  # type: ignore[attr-defined]  # set above
     return fitted
+
+
+def _is_form_page(request: HttpRequest) -> bool:
+    page = request.resolver_match.url_name if request.resolver_match else ""
+    return page in {"plans_plan_add", "plans_plan_change"}
 
 
 def _build_form_values(fitted: presets.FittedPreset | None) -> dict[str, Any]:

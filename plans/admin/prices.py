@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from plans import records, services
+from plans import services
 from plans.admin.history import HistoryMixin
 from plans.admin.import_export import ImportExportMixin
 from plans.admin.tenant_scope import TenantScopedAdmin
@@ -39,17 +39,14 @@ class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ImportExportMixin, Tenant
     readonly_fields = ("edited", "updated_at")
     actions = ("follow_published",)
 
-    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
-        obj.edited = True
-        super().save_model(request, obj, form, change)
+    def list_saved_columns(self, form: Any) -> set[str]:
+        if form.changed_data:
+            form.instance.edited = True
+        return super().list_saved_columns(form) | {"edited"}
 
     @admin.action(description="Go back to the published prices", permissions=["change"])
     def follow_published(self, request: HttpRequest, queryset: QuerySet[ModelPrice]) -> None:
-        prices = list(queryset)
-        count = queryset.update(edited=False)
-        services.seed_prices()
-        for price in prices:
-            records.record_change(price, reason=services.PUBLISHED_PRICES_REASON)
+        count = services.follow_published_prices(queryset)
         self.message_user(
             request, f"{count} prices follow genai-prices again, where it lists them."
         )

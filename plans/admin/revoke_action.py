@@ -4,7 +4,7 @@ who would notice."""
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +14,7 @@ from plans import capabilities, services
 from plans.capabilities import KeyUsage
 from plans.models import AdminKey, VirtualKey
 
+MAX_COUNT_LENGTH: Final = 10  # digits
 MAX_KEYS_PER_PAGE: Final = 200  # on one page that asks
 
 AnyKey = VirtualKey | AdminKey
@@ -41,21 +42,39 @@ def revoke_keys(
 
     A key that was used within a day is revoked only when its name is typed. None: back to the list.
     """
-    keys = list(queryset.filter(revoked_at=None).select_related("tenant")[:MAX_KEYS_PER_PAGE])
+    live = queryset.filter(revoked_at=None)
+    keys = list(live.select_related("tenant")[:MAX_KEYS_PER_PAGE])
     if not keys:
         page.message_user(request, "The selected keys are revoked already.")
         return None
-    asked = _build_confirmations(request, keys)
+    asked, others = _build_confirmations(request, keys), _count_others(request, live)
     if "sure" not in request.POST or any(each.wrong for each in asked):
         return TemplateResponse(
-            request, "admin/revoke_keys.html", _build_page_context(page, request, asked)
+            request,
+            "admin/revoke_keys.html",
+            _build_page_context(page, request, asked, others),
         )
     for key in keys:
         services.revoke_key(key=key)
         page.log_change(request, key, "Revoked.")
     count = "1 key was" if len(keys) == 1 else f"{len(keys)} keys were"
     page.message_user(request, f"{count} revoked; every worker refuses them within two seconds.")
+    if others:
+        page.message_user(
+            request,
+            f"{others} more of those you selected are still live: one page takes "
+            f"{MAX_KEYS_PER_PAGE}. Select them again.",
+            messages.WARNING,
+        )
     return None
+
+
+def _count_others(request: HttpRequest, live: QuerySet[Any]) -> int:
+    """Return how many live keys were selected beside those of the page that asks."""
+    sent = request.POST.get("others", "") if "sure" in request.POST else ""
+    if sent.isascii() and sent.isdigit() and len(sent) < MAX_COUNT_LENGTH:
+        return int(sent)
+    return max(live.count() - MAX_KEYS_PER_PAGE, 0)
 
 
 def _build_confirmations(request: HttpRequest, keys: list[AnyKey]) -> list[KeyConfirmation]:
@@ -75,12 +94,13 @@ def _build_confirmation(request: HttpRequest, key: AnyKey, use: KeyUsage | None)
 
 
 def _build_page_context(
-    page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[KeyConfirmation]
+    page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[KeyConfirmation], others: int
 ) -> dict[str, Any]:
     return page.admin_site.each_context(request) | {
         "title": "Revoke this key?" if len(asked) == 1 else f"Revoke {len(asked)} keys?",
         "opts": page.opts,
         "asked": asked,
+        "others": others,
         "virtual": page.model is VirtualKey,
         "checkbox": helpers.ACTION_CHECKBOX_NAME,
     }

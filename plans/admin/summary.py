@@ -2,12 +2,6 @@
 
 from plans.models import Plan
 
-CONTEXT_PHRASES = {
-    "strict": "identical chats",
-    "window": "chats alike",
-    "last_message": "whatever was said before",
-}
-
 
 def summarize_plan(plan: Plan) -> str:
     """What it does to a request, in words."""

@@ -6,8 +6,9 @@ time it is sent, the form comes back: fields that this person left alone show wh
 meanwhile, the others keep what was typed.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
@@ -16,24 +17,42 @@ from django.db import models, transaction
 from django.forms import model_to_dict
 from django.http import HttpRequest
 
+from plans import services
 from plans.field_changes import EMPTY_TEXT
 from plans.forms.form_data import build_posted_inputs
-from plans.records import get_row_history
+from plans.records import compute_row_version, get_row_history
 
 OPENED_WITH_FIELD: Final = "opened_with"
 SIGNING_SALT: Final = "plans.edit_conflicts"
 CHOICE_SEPARATOR: Final = ","  # between the keys of rows
+SECRETS_KEY: Final = ""  # of a token: digests of the columns that no page shows
 UNREADABLE_FORM_MESSAGE: Final = (
     "This page cannot tell what it was opened with. Open it again and repeat your change."
 )
+DELETED_MESSAGE: Final = "Somebody deleted this while you had it open. Nothing is saved."
 
 InputsByField = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
 
 
-class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A form that is refused, merged, when its row was changed after it was opened."""
+class OpenedWithField(forms.CharField):
+    """What a form was opened with. It is no setting, so it never changes one."""
 
-    opened_with = forms.CharField(required=False, widget=forms.HiddenInput)
+    widget = forms.HiddenInput
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
+class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A form that is refused, merged, when its row was changed after it was opened.
+
+    `read_version`: of the saved row that what was sent was compared with.
+    """
+
+    opened_with = OpenedWithField(required=False)
+    read_version = ""
+    # Columns that no page shows, each with the field by which a person replaces it.
+    secret_columns: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,33 +61,68 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         else:
             self.fields[OPENED_WITH_FIELD].initial = self._sign_saved_row
 
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if self.instance.pk is not None and (
-            token := self.data.get(self.add_prefix(OPENED_WITH_FIELD))
-        ):
-            try:
-                opened: InputsByField = signing.loads(token, salt=self._build_salt())
-            except signing.BadSignature:
-                self.add_error(None, UNREADABLE_FORM_MESSAGE)
-            else:
-                self._refuse_if_changed(opened)
-        return values
-
-    def _refuse_if_changed(self, opened: InputsByField) -> None:
-        # The lock lasts as long as the transaction of the page that saves.
+    def _post_clean(self) -> None:
+        """Compare with the saved row, once all else was looked at: whatever that waits for
+        (a backend that is probed), nobody else waits for it."""
+        # The lock lasts as long as the transaction of the page that saves: until then nobody can
+        # change the row, or take the name that is found to be free.
         with transaction.atomic():
-            row = (
-                self._meta.model._base_manager.select_for_update()
-                .filter(pk=self.instance.pk)
-                .first()
-            )
+            if self.instance.pk is None:
+                services.lock_configuration()
+                saved = None
+            else:
+                saved = services.lock_row(self.instance)
+        super()._post_clean()  # type: ignore[misc]  # not in the stubs
+        if saved is not None:
+            self.read_version = compute_row_version(saved)
+            self._refuse_if_changed(saved)
+        elif self.instance.pk is not None:
+            self.add_error(None, DELETED_MESSAGE)
+
+    def list_saved_columns(self) -> set[str]:
+        """The columns that the form's fields are of."""
+        columns = {field.name for field in self._meta.model._meta.concrete_fields}
+        return columns & {name for name, field in self.fields.items() if not field.disabled}
+
+    def is_replacing_secret(self, field: str) -> bool:
+        """Whether what was sent through this field takes the place of a secret column."""
+        return bool(self.cleaned_data.get(field))
+
+    def list_changes_since(self, token: str) -> list[str]:
+        """What was saved of the row since a page with this token was opened, a sentence each.
+
+        Raises signing.BadSignature.
+        """
+        opened = self._read_token(token)
+        row = self._meta.model._base_manager.filter(pk=self.instance.pk).first()
         if row is None:
+            return [DELETED_MESSAGE]
+        saved = self._build_row_inputs(row)
+        found = [
+            f"{self._describe_change(name, opened[name], saved[name])}."
+            for name in saved
+            if saved[name] != opened.get(name, saved[name])
+        ]
+        return [f"{_describe_changer(row)} while you had this open.", *found] if found else []
+
+    def _read_token(self, token: str) -> InputsByField:
+        opened: InputsByField = signing.loads(token, salt=self._build_salt())
+        return opened
+
+    def _refuse_if_changed(self, row: models.Model) -> None:
+        token = self.data.get(self.add_prefix(OPENED_WITH_FIELD))
+        if not token:
+            return
+        try:
+            opened = self._read_token(token)
+        except signing.BadSignature:
+            self.add_error(None, UNREADABLE_FORM_MESSAGE)
             return
         saved, posted = self._build_row_inputs(row), self._read_posted_inputs()
         theirs = [name for name in saved if saved[name] != opened.get(name, saved[name])]
         conflicts = [name for name in theirs if saved[name] != posted[name]]
-        if not conflicts:
+        secrets = self._list_secret_conflicts(opened, row)
+        if not conflicts and not secrets:
             return
         mine = {name for name in conflicts if posted[name] != opened[name]}
         data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
@@ -79,7 +133,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
                 saved[name],
                 several=_is_multiple_choice(self.fields[name]),
             )
-        data[self.add_prefix(OPENED_WITH_FIELD)] = self._sign_inputs(saved)
+        data[self.add_prefix(OPENED_WITH_FIELD)] = self._sign_row(row)
         self.data = data
         self.add_error(
             None,
@@ -95,18 +149,48 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             self.add_error(
                 None, self._describe_conflict(name, opened[name], saved[name], mine=name in mine)
             )
+        for name in secrets:
+            self.add_error(
+                name,
+                f"{self._get_label(name)}: somebody replaced it. To put yours in its place, say so "
+                "once more.",
+            )
+
+    def _list_secret_conflicts(self, opened: InputsByField, row: models.Model) -> list[str]:
+        """The fields by which this person replaces a secret that somebody replaced meanwhile."""
+        now = self._digest_secrets(row)
+        then = opened.get(SECRETS_KEY, now)
+        return [
+            field
+            for column, field in self.secret_columns.items()
+            if now[column] != then.get(column) and self.is_replacing_secret(field)
+        ]
+
+    def _digest_secrets(self, row: models.Model) -> dict[str, str]:
+        return {
+            column: hashlib.sha256(bytes(getattr(row, column))).hexdigest()[:16]
+            for column in self.secret_columns
+        }
 
     def _describe_conflict(
         self, name: str, before: Mapping[str, str], after: Mapping[str, str], *, mine: bool
     ) -> str:
-        field = self.fields[name]
-        old, new = _format_inputs(field, before), _format_inputs(field, after)
-        now = f"{field.label or name}: {old} became {new}"
+        now = self._describe_change(name, before, after)
         return (
             f"{now}. You changed it too: saving again puts yours in its place."
             if mine
             else f"{now}; it is in the form now."
         )
+
+    def _describe_change(
+        self, name: str, before: Mapping[str, str], after: Mapping[str, str]
+    ) -> str:
+        field = self.fields[name]
+        old, new = _format_inputs(field, before), _format_inputs(field, after)
+        return f"{self._get_label(name)}: {old} became {new}"
+
+    def _get_label(self, name: str) -> str:
+        return str(self.fields[name].label or name.replace("_", " ").capitalize())
 
     def _build_row_inputs(self, row: models.Model) -> dict[str, dict[str, str]]:
         """The inputs of each field as the form would show this row."""
@@ -137,9 +221,10 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
     def _sign_saved_row(self) -> str:
         """The token of the saved row: a draft may be shown in its place, such as a preset."""
         row = self._meta.model._base_manager.filter(pk=self.instance.pk).first()
-        return self._sign_inputs(self._build_row_inputs(row)) if row is not None else ""
+        return self._sign_row(row) if row is not None else ""
 
-    def _sign_inputs(self, shown: InputsByField) -> str:
+    def _sign_row(self, row: models.Model) -> str:
+        shown = self._build_row_inputs(row) | {SECRETS_KEY: self._digest_secrets(row)}
         return signing.dumps(shown, salt=self._build_salt(), compress=True)
 
     def _build_salt(self) -> str:
@@ -148,9 +233,22 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
 
 class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Before ModelAdmin, for one whose form is an `EditConflictForm`: the hidden field is
-    on the page of a change."""
+    on the page of a change, and what is saved is what the form was compared with."""
 
     form = EditConflictForm
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            services.update_row(
+                obj, read_version=form.read_version, columns=self.list_saved_columns(form)
+            )
+        else:
+            services.create_row(obj)
+
+    def list_saved_columns(self, form: Any) -> set[str]:
+        """The columns that a change by this form writes."""
+        columns: set[str] = form.list_saved_columns()
+        return columns
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """With the hidden field where somebody may save, and only there:

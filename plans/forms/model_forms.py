@@ -276,3 +276,10 @@ class ModelPriceForm(EditConflictForm):
         fields = ("provider", "model", *BASE_RATE_NAMES, "terms")
         help_texts = PRICE_HELP_TEXTS
         widgets: ClassVar = {"terms": forms.Textarea(attrs={"rows": 6, "cols": 80})}
+
+
+class ImportedPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A price of a file: the same fields and checks, and no page that was opened before."""
+
+    class Meta(ModelPriceForm.Meta):
+        pass

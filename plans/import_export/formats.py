@@ -46,7 +46,7 @@ def _format_cell(value: Any) -> str:
 
 
 def parse_json_rows(name: str, content: bytes) -> list[dict[str, Any]]:
-    """Numbers with a point are Decimal, as exact as they were written. Raises BadFile."""
+    """Numbers with a point are Decimal, as exact as they were written. Raises InvalidImportFile."""
     try:
         found = json.loads(
             decode_text(content),
@@ -67,7 +67,7 @@ def parse_json_rows(name: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
-    """Cells by column, empty ones as "". Raises BadFile."""
+    """Cells by column, empty ones as "". Raises InvalidImportFile."""
     lines = csv.reader(io.StringIO(decode_text(content), newline=""), strict=True)
     try:
         columns = next(lines, [])
@@ -91,7 +91,7 @@ def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
 
 
 def decode_text(content: bytes) -> str:
-    """Raises BadFile."""
+    """Raises InvalidImportFile."""
     if len(content) > MAX_IMPORT_BYTES:
         raise InvalidImportFile(f"The file is larger than {MAX_IMPORT_BYTES:,} bytes.")
     try:

@@ -1,38 +1,46 @@
 """Plans and prices taken from rows of a file: all of them or none,
 by the rules of the API and of the form."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Protocol, get_type_hints
 
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 
-from plans import capabilities, services, validation
+from plans import capabilities, records, services, validation
 from plans.api.serializers import PlanSerializer
-from plans.api_errors import InvalidPlan
+from plans.api_errors import InvalidPlan, VersionConflict
 from plans.field_changes import FieldChange, list_field_changes
 from plans.fields import FIELD_LABELS
-from plans.forms.model_forms import ModelPriceForm
+from plans.forms.model_forms import ImportedPriceForm
 from plans.import_export.formats import escape_unprintable, find_unstorable_texts
 from plans.models import ModelPrice, Plan, Tenant
 from plans.pricing import BASE_RATE_NAMES
 from plans.snapshot import CacheSettings, CompressionSettings
 
 SECTION_SETTINGS: Final = {"compression": CompressionSettings, "cache": CacheSettings}
-EXCLUDED_FIELDS: Final = frozenset({"version", "created_at", "updated_at"})
+EXCLUDED_FIELDS: Final = frozenset({"created_at", "updated_at"})
 TEXT_COLUMNS: Final = frozenset({"plan_name", "tenant", "mode"})
 AMOUNT_COLUMNS: Final = BASE_RATE_NAMES
+MAX_HISTORY_RECORDS: Final = 200  # looked through for what a file was exported from
 MAX_PRICE_EXPONENT = 30  # of ten, of a price in a file
+VERSION_COLUMN: Final = "version"
+WRONG_VERSION_MESSAGE: Final = (
+    "Must be what an export says; leave it out to take the row whatever was changed since."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
     """One row of a file.
 
-    `number` as people count, from 1; `problems`: field to what is wrong with it.
+    `number` as people count, from 1; `problems`: field to what is wrong with it; `version`: of the
+    saved row that it was compared with, "" for a new one; `newer`: in words, that somebody changed
+    the saved row after the file was exported; `newer_changes`: what they changed.
     """
 
     number: int
@@ -40,6 +48,9 @@ class ImportRow:
     is_new: bool = False
     changes: list[FieldChange] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    newer: str = ""
+    newer_changes: list[FieldChange] = field(default_factory=list)
 
     @property
     def is_unchanged(self) -> bool:
@@ -72,10 +83,16 @@ class Resource(Protocol):
         """What each row would do. `tenant`: whose rows the person may bring, None: anybody's."""
         ...
 
-    def save_rows(self, rows: Sequence[Mapping[str, Any]], *, reason: str) -> None:
-        """Within a transaction, after a check that found no problem.
+    def save_rows(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        checked: Sequence[ImportRow],
+        reason: str,
+    ) -> None:
+        """Within a transaction, after a check that found no problem; what it found is `checked`.
 
-        Raises Refusal where somebody was faster.
+        Raises ApiError where somebody was faster.
         """
         ...
 
@@ -98,6 +115,7 @@ class PlanResource:
         "tenant",
         "mode",
         "holdout",
+        VERSION_COLUMN,
         *(
             column
             for half, shape in SECTION_SETTINGS.items()
@@ -133,8 +151,10 @@ class PlanResource:
         for column, cell in cells.items():
             half, _, name = column.partition(".")
             if name and half in SECTION_SETTINGS:
-                if cell or type(None) in _list_field_types(SECTION_SETTINGS[half], name):
-                    halves[half][name] = _parse_cell(cell)
+                types = _list_field_types(SECTION_SETTINGS[half], name)
+                if cell or type(None) in types:
+                    # A route may be called 4, true or nan.
+                    halves[half][name] = cell if cell and str in types else _parse_cell(cell)
             elif column not in SECTION_SETTINGS and (cell or column == "tenant"):
                 row[column] = (cell or None) if column in TEXT_COLUMNS else _parse_cell(cell)
         for half, settings in halves.items():
@@ -159,12 +179,15 @@ class PlanResource:
                     )
                 )
                 continue
-            key = name, slug = str(row.get("plan_name")), row.get("tenant")
+            owner = row.get("tenant")
+            key = name, slug = str(row.get("plan_name")), None if owner == "" else owner
             called = name if slug is None else f"{name} of {slug}"
             if slug is not None and (not isinstance(slug, str) or slug not in tenants):
                 problems = {"tenant": "No such tenant. Empty, or null: the platform's."}
             elif tenant is not None and slug != tenant.slug:
                 problems = {"tenant": f"You may bring plans of {tenant.slug} alone."}
+            elif not _is_plan_version(row.get(VERSION_COLUMN)):
+                problems = {VERSION_COLUMN: WRONG_VERSION_MESSAGE}
             elif key in seen:
                 problems = {"plan_name": "This plan stands in the file twice."}
             else:
@@ -195,28 +218,49 @@ class PlanResource:
         drafted = copy(plan)
         for column, value in services.build_plan_columns(draft).items():
             setattr(drafted, column, value)
-        return ImportRow(
+        checked = ImportRow(
             number,
             called,
             changes=_relabel_changes(list_field_changes(Plan, {}, plan, drafted), FIELD_LABELS),
+            version=str(plan.version),
+        )
+        exported = row.get(VERSION_COLUMN)
+        if exported is None or exported == plan.version or not checked.changes:
+            return checked
+        newer = _describe_newer_changes(
+            plan,
+            called,
+            is_exported=lambda note: note.version == exported,
+            versions=f"version {exported}; it is at version {plan.version} now",
+        )
+        return replace(
+            checked,
+            newer=newer[0],
+            newer_changes=_relabel_changes(newer[1], FIELD_LABELS),
         )
 
-    def save_rows(self, rows: Sequence[Mapping[str, Any]], *, reason: str) -> None:
-        for row in rows:
+    def save_rows(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        checked: Sequence[ImportRow],
+        reason: str,
+    ) -> None:
+        for row, found in zip(rows, checked, strict=True):
+            if found.is_unchanged:
+                continue
             owner = Tenant.objects.get(slug=row["tenant"]) if row.get("tenant") else None
-            if Plan.objects.filter(tenant=owner, name=row["plan_name"]).exists():
-                services.change_plan(
-                    owner=owner,
-                    name=row["plan_name"],
-                    body={**_build_plan_body(row), "reason": reason},
-                )
+            body = _build_plan_body(row)
+            if found.is_new:
+                services.create_plan(owner=owner, body=body, reason=reason)
             else:
-                services.create_plan(owner=owner, body=_build_plan_body(row), reason=reason)
+                body |= {"version": int(found.version), "reason": reason}
+                services.change_plan(owner=owner, name=row["plan_name"], body=body)
 
 
 class PriceResource:
     name = "prices"
-    columns = ("provider", "model", *AMOUNT_COLUMNS, "terms")
+    columns = ("provider", "model", *AMOUNT_COLUMNS, "terms", VERSION_COLUMN)
 
     def export_rows(self, rows: Iterable[ModelPrice]) -> list[dict[str, Any]]:
         return [
@@ -225,7 +269,7 @@ class PriceResource:
                 name: None if (amount := getattr(row, name)) is None else f"{amount:f}"
                 for name in AMOUNT_COLUMNS
             }
-            | {"terms": row.terms}
+            | {"terms": row.terms, VERSION_COLUMN: records.compute_row_version(row)}
             for row in rows
         ]
 
@@ -254,46 +298,80 @@ class PriceResource:
                 )
                 continue
             key = str(row.get("provider")), str(row.get("model"))
-            price = known.get(key)
-            form = _build_price_form(row, copy(price) if price else None)
-            problems = {name: "Unknown field." for name in row if name not in self.columns} | {
-                name: " ".join(map(str, texts)) for name, texts in form.errors.items()
-            }
+            checked = self._check_row(ImportRow(number, "/".join(key)), row, known.get(key))
             if key in seen:
-                problems["model"] = "This model stands in the file twice."
-            seen.add(key)
-            differs = (
-                list_field_changes(ModelPrice, form.fields, price, form.instance)
-                if price and not problems
-                else []
-            )
-            found.append(
-                ImportRow(
-                    number,
-                    "/".join(key),
-                    is_new=price is None and not problems,
-                    changes=differs,
-                    problems=problems,
+                twice = {"model": "This model stands in the file twice."}
+                checked = replace(
+                    checked, problems=checked.problems | twice, is_new=False, changes=[]
                 )
-            )
+            seen.add(key)
+            found.append(checked)
         return found
 
-    def save_rows(self, rows: Sequence[Mapping[str, Any]], *, reason: str) -> None:
-        known = {
-            (price.provider, price.model): price for price in ModelPrice.objects.select_for_update()
+    def _check_row(
+        self, so_far: ImportRow, row: Mapping[str, Any], price: ModelPrice | None
+    ) -> ImportRow:
+        form = _build_price_form(row, copy(price) if price else None)
+        problems = {name: "Unknown field." for name in row if name not in self.columns} | {
+            name: " ".join(map(str, texts)) for name, texts in form.errors.items()
         }
-        for row in rows:
-            form = _build_price_form(row, known.get((str(row["provider"]), str(row["model"]))))
-            if form.is_valid() and form.has_changed():
-                form.instance.edited = True
-                form.instance._change_reason = reason
-                form.save()
+        exported = row.get(VERSION_COLUMN)
+        if exported is not None and not isinstance(exported, str):
+            problems[VERSION_COLUMN] = WRONG_VERSION_MESSAGE
+        if problems:
+            return replace(so_far, problems=problems)
+        if price is None:
+            return replace(so_far, is_new=True)
+        version = records.compute_row_version(price)
+        checked = replace(
+            so_far,
+            version=version,
+            changes=list_field_changes(ModelPrice, form.fields, price, form.instance),
+        )
+        if not exported or exported == version or not checked.changes:
+            return checked
+        newer, newer_changes = _describe_newer_changes(
+            price,
+            so_far.name,
+            is_exported=lambda note: records.compute_row_version(note) == exported,
+            versions="",
+        )
+        return replace(checked, newer=newer, newer_changes=newer_changes)
+
+    def save_rows(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        checked: Sequence[ImportRow],
+        reason: str,
+    ) -> None:
+        known = {(price.provider, price.model): price for price in ModelPrice.objects.all()}
+        for row, found in zip(rows, checked, strict=True):
+            if found.is_unchanged:
+                continue
+            price = known.get((str(row["provider"]), str(row["model"])))
+            form = _build_price_form(row, None if found.is_new else price)
+            if not form.is_valid() or (price is None) != found.is_new:
+                raise VersionConflict(f"{found.name} was changed meanwhile.")
+            form.instance.edited = True
+            if found.is_new:
+                try:
+                    services.create_row(form.instance, reason=reason)
+                except IntegrityError:
+                    raise VersionConflict(f"{found.name} was made meanwhile.") from None
+            else:
+                services.update_row(
+                    form.instance,
+                    read_version=found.version,
+                    columns={*form.fields, "edited"},
+                    reason=reason,
+                )
 
 
-def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ModelPriceForm:
+def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ImportedPriceForm:
     """JSON's numbers go in as they were written; what is no number or text is not taken for one."""
     data = {}
-    for name in PriceResource.columns:
+    for name in ImportedPriceForm.Meta.fields:
         value = row.get(name)
         if name == "terms" and name not in row:  # of a file from before there were any
             value = price.terms if price else ""
@@ -304,7 +382,7 @@ def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> Model
             if isinstance(value, Decimal)
             else str(value)
         )
-    return ModelPriceForm(data, instance=price)
+    return ImportedPriceForm(data, instance=price)
 
 
 def _format_decimal(number: Decimal) -> str:
@@ -318,7 +396,15 @@ def _format_decimal(number: Decimal) -> str:
 def _build_plan_body(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row as the API's body: the numbers of a file become
     what JSON's parser makes of them there."""
-    return {name: _convert_decimals(value) for name, value in row.items() if name != "tenant"}
+    return {
+        name: _convert_decimals(value)
+        for name, value in row.items()
+        if name not in ("tenant", VERSION_COLUMN)
+    }
+
+
+def _is_plan_version(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _convert_decimals(value: Any) -> Any:
@@ -349,3 +435,25 @@ def _relabel_changes(found: list[FieldChange], labels: Mapping[str, str]) -> lis
         FieldChange(**asdict(change) | {"label": labels.get(change.field, change.label)})
         for change in found
     ]
+
+
+def _describe_newer_changes(
+    row: Any, called: str, *, is_exported: Callable[[Any], bool], versions: str
+) -> tuple[str, list[FieldChange]]:
+    """What was changed since the file was exported, and by whom, as far as the history knows."""
+    notes = list(records.get_row_history(row)[:MAX_HISTORY_RECORDS])
+    place = next((place for place, note in enumerate(notes) if is_exported(note)), None)
+    when = f" ({versions})" if versions else ""
+    if place is None:
+        return (
+            f"The file has {called} as it was before other changes, or as it is on another "
+            f"gateway{when}.",
+            [],
+        )
+    people = dict.fromkeys(
+        note.actor or str(note.history_user or "the gateway") for note in notes[:place]
+    )
+    return (
+        f"{' and '.join(people) or 'Somebody'} changed {called} after the file was exported{when}.",
+        list_field_changes(type(row), {}, notes[place], row),
+    )

@@ -64,7 +64,11 @@ async def find_copies(tools: Toolbox, entry_id: str) -> list[StoredCopy]:
             found += await _find_neighbour_copies(
                 tools, held.entry, tools.semantic_caches[held.tier]
             )
-    return found
+    # A neighbour that two backends have, each finds with the one exact copy.
+    copies: dict[tuple[str, str], StoredCopy] = {}
+    for held in sorted(found, key=lambda each: -each.similarity):
+        copies.setdefault((held.entry_id, held.tier), held)
+    return list(copies.values())
 
 
 async def _find_neighbour_copies(

@@ -31,7 +31,12 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
         return bool(upstream.encrypted_key)
 
     def save_model(self, request: HttpRequest, obj: Upstream, form: Any, change: bool) -> None:
-        services.save_upstream(obj, provider_key=form.new_key())
+        services.save_upstream(
+            obj,
+            provider_key=form.new_key(),
+            read_version=form.read_version,
+            columns=self.list_saved_columns(form),
+        )
 
 
 @admin.register(Route)

@@ -1,6 +1,6 @@
 """Admin form of an upstream; its provider key is never rendered back."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 
@@ -16,6 +16,8 @@ KEY_DROPPED_MESSAGE: Final = "Type the key again: a form that was refused does n
 
 
 class UpstreamForm(EditConflictForm):
+    secret_columns: ClassVar = {"encrypted_key": "provider_key"}
+
     provider_key = forms.CharField(
         required=False,
         strip=True,
@@ -92,6 +94,9 @@ class UpstreamForm(EditConflictForm):
             return services.validate_provider_key(self.cleaned_data["provider_key"])
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
+
+    def is_replacing_secret(self, field: str) -> bool:
+        return self.new_key() is not None
 
     def new_key(self) -> str | None:
         """Return the key for `services.save_upstream`: a new one, "" to remove, None to keep it."""

@@ -1,18 +1,34 @@
 """Write upstreams and routes."""
 
+from collections.abc import Collection
+from typing import Final
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from plans.services import lock_configuration
+from plans.records import compute_row_version
+from plans.services import create_row, lock_configuration, update_row
 from proxy.core.upstream_urls import check_base_url
 from proxy.models import Route, Upstream
 from proxy.upstreams import encryption
 
+UPSTREAM_COLUMNS: Final = ("base_url", "provider", "allow_private", "stream_usage")
+ROUTE_COLUMNS: Final = ("upstream", "model")
 
-def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Upstream:
+
+def save_upstream(
+    upstream: Upstream,
+    *,
+    provider_key: str | None = None,
+    read_version: str = "",
+    columns: Collection[str] = UPSTREAM_COLUMNS,
+) -> Upstream:
     """Check the address, encrypt the key and save.
 
-    `provider_key` None keeps the current key, "" removes it. Raises ValidationError by field.
+    `provider_key` None keeps the current key, "" removes it. Of a saved upstream only `columns`
+    are written, and the key, if it still is what was read (`plans.records.compute_row_version`).
+
+    Raises ValidationError with the fields at fault, or VersionConflict.
     """
     try:
         upstream.base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
@@ -24,7 +40,11 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
         except ValueError as error:
             raise ValidationError({"encrypted_key": str(error)}) from None
     upstream.full_clean()
-    upstream.save()
+    if upstream._state.adding:
+        create_row(upstream)
+    else:
+        key_columns = () if provider_key is None else ("encrypted_key",)
+        update_row(upstream, read_version=read_version, columns={*columns, *key_columns})
     return upstream
 
 
@@ -39,6 +59,7 @@ def validate_provider_key(provider_key: str) -> str:
     return key
 
 
+@transaction.atomic
 def put_upstream(
     *,
     name: str,
@@ -49,19 +70,26 @@ def put_upstream(
     stream_usage: bool = True,
 ) -> Upstream:
     """Create or update the upstream of that name. Raises ValidationError."""
+    lock_configuration()
     upstream = Upstream.objects.filter(name=name).first() or Upstream(name=name)
+    read_version = compute_row_version(upstream)
     upstream.base_url, upstream.provider = base_url, provider
     upstream.allow_private, upstream.stream_usage = allow_private, stream_usage
-    return save_upstream(upstream, provider_key=provider_key)
+    return save_upstream(upstream, provider_key=provider_key, read_version=read_version)
 
 
+@transaction.atomic
 def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
     """Create or update the route of that name. Raises ValidationError."""
+    lock_configuration()
     route = Route.objects.filter(name=name).first() or Route(name=name)
+    read_version = compute_row_version(route)
     route.upstream, route.model = upstream, model
     route.full_clean()
-    route.save()
-    route.refresh_from_db()  # the database raises the version
+    if route._state.adding:
+        create_row(route)
+    else:
+        update_row(route, read_version=read_version, columns=ROUTE_COLUMNS)
     return route
 
 

@@ -49,19 +49,16 @@ def load_annotations(asked: ReportFilter, tenant: Tenant | None) -> list[Annotat
         plans = plans.filter(pk=asked.plan_id)
     known = {str(plan.pk): plan for plan in plans}
     found = [*_load_logged_changes(asked, known), *_load_price_changes(asked)]
-    told = {(mark.kind, mark.name): mark.at for mark in found}
+    told = {mark.url: mark.at for mark in found}  # two tenants may have a plan of one name
     for plan in known.values():
-        last = told.get(("plan", plan.name))
+        page = _build_history_url("plan", plan.pk)
+        last = told.get(page)
         # A change made elsewhere than in the admin has no log entry.
         if asked.start <= plan.updated_at < asked.end and not (
             last and abs(plan.updated_at - last) < SAME_CHANGE_TOLERANCE
         ):
             what = "made" if plan.version == 1 else f"changed to version {plan.version}"
-            found.append(
-                Annotation(
-                    plan.updated_at, "plan", plan.name, what, _build_history_url("plan", plan.pk)
-                )
-            )
+            found.append(Annotation(plan.updated_at, "plan", plan.name, what, page))
     return sorted(found, key=lambda mark: mark.at)[-MAX_ANNOTATIONS:]
 
 

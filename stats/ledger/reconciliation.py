@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from stats.ledger.rollup import EVENT_KIND_SQL, SUM_EXPRESSIONS
 from stats.models.requests import DeadLetter, RequestEvent
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Pruned, Rollup, Unfolded
 from stats.request_id_times import CLOCK_TOLERANCE
-from stats.time_grains import DAY, HOUR, MINUTE, floor_to_grain
+from stats.time_grains import DAY, HOUR, MINUTE, ceil_to_grain
 
 MAX_SHOWN_DIFFERENCES: Final = 5  # differences shown individually
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -116,7 +116,7 @@ def _check_rollups(cursor: CursorWrapper) -> Iterator[ConsistencyCheck]:
     forgotten = {row.what: row.before for row in Pruned.objects.all()}
     oldest = forgotten.get("event", _EPOCH)
     since = {
-        grain: _first_start_after(max(oldest, forgotten.get(grain, oldest)), grain)
+        grain: ceil_to_grain(max(oldest, forgotten.get(grain, oldest)), grain)
         for grain in (MINUTE, HOUR, DAY)
     }
     cursor.execute("DROP TABLE IF EXISTS summed")
@@ -129,17 +129,6 @@ def _check_rollups(cursor: CursorWrapper) -> Iterator[ConsistencyCheck]:
             told = tuple(_describe_difference(row[3:], cut) for row in rows if apart)
             said = f"{compared:,} sums over {requests:,} requests, {apart:,} of them differ"
             yield ConsistencyCheck(f"roll-ups by {grain}, {cut} cut", apart == 0, said, told)
-
-
-def _first_start_after(at: datetime, grain: str) -> datetime:
-    """Return the first start of a minute, hour or day that is not before `at`."""
-    begin = floor_to_grain(at, grain)
-    return (
-        begin
-        if begin == at
-        else begin
-        + {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}[grain]
-    )
 
 
 def _build_compare_sql(cut: str) -> str:

@@ -130,7 +130,12 @@ class Spool:
     def record_event(self, event: Event) -> None:
         """Write that a request finished."""
         self._append_line("event", event)
-        metrics.observe_event(event)
+        try:
+            metrics.observe_event(event)
+        except Exception:
+            # The metrics lack a request, but the answer goes out.
+            if self._may_log():
+                log.exception("a finished request is missing from the metrics")
 
     def record_cache_entry(self, entry: CacheEntryRecord) -> None:
         """Write that an answer is about to be stored."""
@@ -233,14 +238,20 @@ class Spool:
         self.is_disk_tight = self.is_disk_tight or isinstance(error, OSError)
         self.error_count += 1
         metrics.SPOOL_ERRORS.inc()
-        if time.monotonic() - self._last_logged_at >= LOG_INTERVAL_SECONDS:
-            self._last_logged_at = time.monotonic()
+        if self._may_log():
             log.error(
                 "spool %s cannot be written (%d so far): %s",
                 self.current_file.path,
                 self.error_count,
                 error,
             )
+
+    def _may_log(self) -> bool:
+        """Return whether the last message is long enough ago, and count this as one."""
+        due = time.monotonic() - self._last_logged_at >= LOG_INTERVAL_SECONDS
+        if due:
+            self._last_logged_at = time.monotonic()
+        return due
 
 
 def _format_line(

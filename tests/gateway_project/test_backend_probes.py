@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from gateway_project import backend_probes, running_capabilities
 from gateway_project.checks import services
@@ -107,3 +108,24 @@ def test_without_its_client_it_is_refused(
 def test_a_gateway_starts_whatever_the_address_says(settings: Settings, url: str, on: bool) -> None:
     settings.QDRANT_URL = url
     assert ("qdrant_semantic" in open_semantic_caches(EMBEDDER)) == on
+
+
+def test_the_semantic_redis_may_be_behind_a_socket(
+    settings: Settings, redis_url: str, tmp_path: Path
+) -> None:
+    """The search module knows the database 0 alone, whatever the address names."""
+    settings.REDIS_SEMANTIC_URL = f"{redis_url}/5"
+    assert backend_probes.probe_redis_search() is None
+    with Redis.from_url(redis_url) as client:
+        socket = str(client.config_get("unixsocket")["unixsocket"])
+    if socket:
+        settings.REDIS_SEMANTIC_URL = f"unix://{socket}?db=5"
+        assert backend_probes.probe_redis_search() is None
+    settings.REDIS_SEMANTIC_URL = f"unix://{tmp_path}/none.sock"
+    assert f"{tmp_path}/none.sock does not answer" in str(backend_probes.probe_redis_search())
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "http://127.0.0.1", "", "redis://["])
+def test_an_address_of_no_redis_is_a_reason_and_no_fault(settings: Settings, url: str) -> None:
+    settings.REDIS_SEMANTIC_URL = url
+    assert backend_probes.probe_redis_search() == "REDIS_SEMANTIC_URL is no address of a Redis."

@@ -108,7 +108,7 @@ def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_pa
     settings.VAR_DIR = tmp_path
     assert [message.id for message in services.check_embedder()] == [
         "tokenthrift.W024",
-        "tokenthrift.W025",
+        "tokenthrift.W026",
     ]
 
 

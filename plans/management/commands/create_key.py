@@ -51,10 +51,7 @@ class Command(BaseCommand):
 
 
 def _create_tenant(slug: str) -> Tenant:
-    tenant = Tenant(slug=slug)
     try:
-        tenant.full_clean()
+        return services.create_tenant(slug=slug)
     except ValidationError as error:
         raise CommandError("; ".join(error.messages)) from error
-    tenant.save()
-    return tenant

@@ -10,6 +10,7 @@ from redis.exceptions import WatchError
 from proxy.core.ports import OutdatedEntry
 
 OUTDATED_FIELDS = ("plan_id", "question", "envelope")
+MAX_MOVE_ATTEMPTS = 10  # of one entry that others write meanwhile
 KEYS_PER_SCAN = 1000  # keys per SCAN
 
 
@@ -75,18 +76,29 @@ def _build_outdated_entry(
 
 
 async def move_hash(redis: Redis, old: str, new: str, vector: bytes) -> None:
-    """Rename the hash `old` to `new` with that vector, atomically."""
-    async with redis.pipeline(transaction=True) as pipe:
+    """Rename the hash `old` to `new` with that vector, atomically.
+
+    Raises WatchError if others keep writing one of the two.
+    """
+    for attempt in range(1, MAX_MOVE_ATTEMPTS + 1):
         try:
-            await pipe.watch(old, new)
-            fields: Any = await pipe.hgetall(old)
-            taken = await pipe.exists(new)
-            pipe.multi()  # type: ignore[no-untyped-call]  # redis-py
-            # An existing `new` is the newer one: only `old` is deleted then.
-            if fields and not taken:
-                pipe.hset(new, mapping={**fields, b"vector": vector})
-                pipe.pexpireat(new, int(float(fields[b"expires"]) * 1000))
-            pipe.delete(old)
-            await pipe.execute()
+            await _try_move_hash(redis, old, new, vector)
+            return
         except WatchError:
-            await move_hash(redis, old, new, vector)
+            if attempt == MAX_MOVE_ATTEMPTS:
+                raise
+
+
+async def _try_move_hash(redis: Redis, old: str, new: str, vector: bytes) -> None:
+    """Move the hash. Raises WatchError if somebody wrote one of the two meanwhile."""
+    async with redis.pipeline(transaction=True) as pipe:
+        await pipe.watch(old, new)
+        fields: Any = await pipe.hgetall(old)
+        taken = await pipe.exists(new)
+        pipe.multi()  # type: ignore[no-untyped-call]  # redis-py
+        # An existing `new` is the newer one: only `old` is deleted then.
+        if fields and not taken:
+            pipe.hset(new, mapping={**fields, b"vector": vector})
+            pipe.pexpireat(new, int(float(fields[b"expires"]) * 1000))
+        pipe.delete(old)
+        await pipe.execute()

@@ -50,3 +50,11 @@ def test_one_that_answers_is_well(silent: WorkerProcess) -> None:
     silent.child_conn.send(True)
     assert silent._healthcheck(LONG) is True
     silent.process.kill()
+
+
+def test_one_whose_answer_cannot_be_read_is_given_up(silent: WorkerProcess) -> None:
+    silent.child_conn.send_bytes(b"\x80")  # as of a worker that was killed while it wrote
+    silent.child_conn.send_bytes(b"garbage")
+    assert silent._healthcheck(LONG) is None
+    assert silent._healthcheck(LONG) is None
+    silent.process.kill()

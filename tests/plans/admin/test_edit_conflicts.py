@@ -10,9 +10,14 @@ from django.core import signing
 from django.test import Client
 from django.utils.html import strip_tags
 
+from plans import services
+from plans.api_errors import VersionConflict
 from plans.forms.edit_conflicts import SIGNING_SALT
+from plans.forms.model_forms import PlanForm
 from plans.models import ModelPrice, Plan, Tenant
+from plans.records import compute_row_version, get_row_history
 from plans.services import issue_virtual_key
+from proxy.upstreams import encryption
 from proxy.upstreams.services import put_route, put_upstream
 from tests.plans.admin.test_plans import PLAN
 
@@ -218,6 +223,106 @@ def test_every_form_is_guarded(ann: Client, bob: Client, rows: Any, kind: str) -
     unchanged = type(row).objects.get(pk=row.pk)
     field, value = next(iter(change.items()))
     assert value in str(getattr(unchanged, field))
+
+
+def test_a_provider_key_that_somebody_replaced_is_not_replaced_unseen(
+    ann: Client, bob: Client, rows: Any
+) -> None:
+    """No page shows the key, so only the fact can be told."""
+    upstream, values, _ = rows["proxy/upstream"]
+    address = f"/admin/proxy/upstream/{upstream.pk}/change/"
+    first, second, third = (opened(who, address, values) for who in (ann, bob, bob))
+    assert ann.post(address, first | {"provider_key": "sk-ann"}).status_code == 302
+
+    reply = bob.post(address, second | {"provider_key": "sk-bob"})
+    assert "Provider key: somebody replaced it." in shown(reply)
+    upstream.refresh_from_db()
+    assert encryption.decrypt(upstream.encrypted_key) == "sk-ann"
+
+    assert bob.post(address, third | {"read_timeout": "60"}).status_code == 302, "keeps the key"
+    upstream.refresh_from_db()
+    assert (encryption.decrypt(upstream.encrypted_key), upstream.read_timeout) == ("sk-ann", 60)
+    again = opened(bob, address, values | {"read_timeout": "60"}) | {"provider_key": "sk-bob"}
+    assert bob.post(address, again).status_code == 302
+    upstream.refresh_from_db()
+    assert encryption.decrypt(upstream.encrypted_key) == "sk-bob"
+
+
+def test_a_row_that_somebody_deleted_is_not_made_again(plan: Plan) -> None:
+    stale = Plan.objects.get()
+    plan.delete()
+    form = PlanForm(PLAN | {"ttl": "60"}, instance=stale)
+    assert "Somebody deleted this" in str(form.errors)
+    with pytest.raises(VersionConflict):
+        services.update_row(stale, read_version=compute_row_version(stale), columns=["ttl"])
+    assert not Plan.objects.exists()
+
+
+def test_a_price_saved_as_it_was_still_follows_the_list(ann: Client, rows: Any) -> None:
+    price, values, _ = rows["plans/modelprice"]
+    address = f"/admin/plans/modelprice/{price.pk}/change/"
+    assert ann.post(address, opened(ann, address, values)).status_code == 302
+    price.refresh_from_db()
+    assert not price.edited
+    assert ann.post(address, opened(ann, address, values) | {"output": "3"}).status_code == 302
+    price.refresh_from_db()
+    assert price.edited
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("proxy/upstream", "Base url"),
+        ("proxy/route", "Model"),
+        ("plans/virtualkey", "Routes"),
+        ("plans/modelprice", "Output"),
+    ],
+)
+def test_a_way_back_is_asked_about_again_when_the_row_changed(
+    ann: Client, bob: Client, rows: Any, kind: str, label: str
+) -> None:
+    row, values, change = rows[kind]
+    address = f"/admin/{kind}/{row.pk}/change/"
+    field = next(iter(change))
+    other = {"name": "other"} if "name" in values else {"input": "7"}
+    assert ann.post(address, opened(ann, address, values) | other).status_code == 302
+    note = list(get_row_history(row))[-1]
+    back = f"/admin/{kind}/{row.pk}/history/{note.history_id}/revert/"
+    asked = token(bob.get(back))
+    assert ann.post(address, opened(ann, address, values | other) | change).status_code == 302
+
+    reply = bob.post(back, {"_reason": "a slip", "opened_with": asked})
+    assert reply.status_code == 409
+    assert "ann changed " in shown(reply)
+    assert f"{label}: " in shown(reply)
+    assert label in {each.label for each in reply.context["changes"]}, "the table is a new one"
+    row.refresh_from_db()
+    assert change[field] in str(getattr(row, field))
+    again = {"_reason": "a slip all the same", "opened_with": token(reply)}
+    assert bob.post(back, again).status_code == 302
+    row.refresh_from_db()
+    assert change[field] not in str(getattr(row, field))
+
+
+def test_a_plan_goes_back_over_what_was_seen_alone(
+    ann: Client, bob: Client, plan: Plan, address: str
+) -> None:
+    ann.post(address, opened(ann, address, PLAN) | {"ttl": "60"})
+    note = list(get_row_history(plan))[-1]
+    back = f"/admin/plans/plan/{plan.pk}/history/{note.history_id}/revert/"
+    asked = token(bob.get(back))
+    ann.post(address, opened(ann, address, PLAN) | {"ttl": "60", "similarity_threshold": "0.9"})
+    reply = bob.post(back, {"_reason": "hits", "opened_with": asked})
+    assert reply.status_code == 409
+    assert "Similarity threshold: 0.85 became 0.9." in shown(reply)
+    for wrong in ("nonsense", asked[:-1]):
+        refused = bob.post(back, {"_reason": "hits", "opened_with": wrong})
+        assert "Open it again" in shown(refused)
+    plan.refresh_from_db()
+    assert (plan.ttl, plan.similarity_threshold) == (60, 0.9)
+    assert bob.post(back, {"_reason": "hits", "opened_with": token(reply)}).status_code == 302
+    plan.refresh_from_db()
+    assert (plan.ttl, plan.similarity_threshold) == (3600, 0.85)
 
 
 def shown_values(page: Any) -> dict[str, Any]:

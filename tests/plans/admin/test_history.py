@@ -134,6 +134,39 @@ def test_a_price_is_noted_once_somebody_changed_it_and_when_it_follows_the_list_
     assert "<del>0.15</del></td><td><ins>9</ins>" in shown
 
 
+def test_a_price_edited_past_the_pages_is_remembered_before_it_follows_the_list(
+    staff: Client,
+) -> None:
+    services.seed_prices()
+    row = ModelPrice.objects.get(provider="openai", model="gpt-4o-mini")
+    ModelPrice.objects.filter(pk=row.pk).update(input=9, edited=True)  # by SQL
+    staff.post(
+        "/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]}
+    )
+    after, before = records.get_row_history(row)
+    assert (before.input, before.history_change_reason) == (9, records.INITIAL_REASON)
+    assert (after.input, after.history_change_reason) == (
+        row.input,
+        services.PUBLISHED_PRICES_REASON,
+    )
+
+
+@pytest.mark.parametrize("page_name", ["history", "revert", "change"])
+def test_a_preset_in_the_address_is_for_the_form_alone(
+    staff: Client, plan: Plan, page_name: str
+) -> None:
+    services.change_plan(owner=None, name="faq", body={"cache": {"ttl": 77}})
+    address = {
+        "history": f"/admin/plans/plan/{plan.pk}/history/",
+        "revert": revert_path(plan),
+        "change": f"/admin/plans/plan/{plan.pk}/change/",
+    }[page_name]
+    shown = staff.get(f"{address}?preset=aggressive")
+    assert shown.context["original"].ttl == (86_400 if page_name == "change" else 77)
+    if page_name == "revert":
+        assert "<del>77</del>" in shown.content.decode()
+
+
 def test_a_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     Tenant.objects.create(slug="acme")
     monkeypatch.setattr("sys.argv", ["manage.py", "create_key"])

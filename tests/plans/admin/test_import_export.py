@@ -14,6 +14,7 @@ from django.test import Client
 from plans import records, services
 from plans.import_export import formats as files
 from plans.models import Membership, ModelPrice, Plan, Tenant
+from proxy.upstreams.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
 PLANS, PRICES = "/admin/plans/plan", "/admin/plans/modelprice"
@@ -166,6 +167,123 @@ def test_no_cell_begins_a_formula(staff: Client, plans: list[Plan]) -> None:
         line = files.rows_to_csv(["a"], [{"a": text}])
         assert line.splitlines()[1].strip('"').startswith("'")
         assert files.parse_csv_rows(line.encode()) == [{"a": text}]
+
+
+@pytest.mark.parametrize("name", ["4", "true", "nan", "1e5", "null"])
+@pytest.mark.parametrize("kind", files.FORMATS)
+def test_a_route_that_is_called_like_a_value_stays_a_name(
+    staff: Client, name: str, kind: str
+) -> None:
+    upstream = put_upstream(name="one", base_url="https://api.example.com/v1")
+    put_route(name=name, upstream=upstream, model="m")
+    cache = {"max_error_rate": 0.02, "judge_model": name}
+    plan = services.create_plan(owner=None, body={"plan_name": "judged", "cache": cache})
+    content = staff.get(f"{PLANS}/export/?format={kind}").content.decode()
+    assert sent(staff, PLANS, content, kind).context["same"] == 1
+    plan.delete()
+    assert imported(staff, PLANS, content, kind).status_code == 302
+    assert Plan.objects.get().judge_model == name
+
+
+def test_an_empty_tenant_is_the_platform_in_json_too(staff: Client) -> None:
+    content = json.dumps({"plans": [{"plan_name": "a", "tenant": ""}]})
+    assert imported(staff, PLANS, content).status_code == 302
+    assert Plan.objects.get().tenant is None
+    twice = [{"plan_name": "b", "tenant": ""}, {"plan_name": "b", "tenant": None}]
+    assert list(wrong(sent(staff, PLANS, json.dumps({"plans": twice})))) == [2]
+
+
+# Somebody else's changes
+
+
+@pytest.mark.parametrize("kind", files.FORMATS)
+def test_a_file_exported_before_a_change_says_so(
+    staff: Client, plans: list[Plan], kind: str
+) -> None:
+    content = staff.get(f"{PLANS}/export/?format={kind}").content.decode()
+    services.change_plan(owner=None, name="faq", body={"cache": {"ttl": 7}})
+    page = sent(staff, PLANS, content, kind)
+    (row,) = [row for row in page.context["rows"] if row.newer]
+    assert row.newer == (
+        "the gateway changed faq after the file was exported (version 1; it is at version 2 now)."
+    )
+    assert [(each.label, each.before, each.after) for each in row.newer_changes] == [
+        ("Time to live (seconds)", "86,400", "7")
+    ]
+    assert "Importing the row puts the file's settings in their place" in page.content.decode()
+    assert Plan.objects.get(name="faq").ttl == 7
+
+
+@pytest.mark.parametrize("kind", files.FORMATS)
+def test_so_does_a_file_of_prices(staff: Client, kind: str) -> None:
+    price = ModelPrice.objects.create(provider="own", model="m", input=1, output=2)
+    content = staff.get(f"{PRICES}/export/?format={kind}").content.decode()
+    change = {"provider": "own", "model": "m", "input": "5", "output": "2"}
+    assert staff.post(f"{PRICES}/{price.pk}/change/", change).status_code == 302
+    (row,) = sent(staff, PRICES, content, kind).context["rows"]
+    assert row.newer == "root changed own/m after the file was exported."
+    assert ("Input", "1", "5") in [
+        (each.label, each.before, each.after) for each in row.newer_changes
+    ]
+
+
+def test_a_file_of_another_gateway_is_told_from_one_of_the_past(
+    staff: Client, plans: list[Plan]
+) -> None:
+    row = {"plan_name": "faq", "version": 41, "cache": {"ttl": 9}}
+    (found,) = sent(staff, PLANS, json.dumps({"plans": [row]})).context["rows"]
+    assert "as it is on another gateway (version 41; it is at version 1 now)" in found.newer
+    assert imported(staff, PLANS, json.dumps({"plans": [row]})).status_code == 302
+    for strange in ("1", True, 1.5):
+        page = sent(staff, PLANS, json.dumps({"plans": [row | {"version": strange}]}))
+        assert list(wrong(page)[1]) == ["version"]
+
+
+def test_what_is_saved_between_the_dry_run_and_the_import_is_shown_first(
+    staff: Client, plans: list[Plan]
+) -> None:
+    content = json.dumps(
+        {"plans": [{"plan_name": "faq", "cache": {"ttl": 9}}, {"plan_name": "new"}]}
+    )
+    asked = dict(sent(staff, PLANS, content).context["kept"].initial) | {"_reason": "moved"}
+    services.change_plan(owner=None, name="faq", body={"cache": {"ttl": 7}})
+    page = staff.post(f"{PLANS}/import/", asked)
+    assert (page.status_code, page.context["meanwhile"]) == (409, ["faq"])
+    assert [(each.before, each.after) for each in page.context["rows"][0].changes] == [("7", "9")]
+    assert Plan.objects.count() == 4
+
+    services.create_plan(owner=None, body={"plan_name": "new", "cache": {"ttl": 5}})
+    asked = dict(page.context["kept"].initial) | {"_reason": "moved"}
+    page = staff.post(f"{PLANS}/import/", asked)
+    assert (page.status_code, page.context["meanwhile"]) == (409, ["new"])
+    assert Plan.objects.get(name="faq").ttl == 7
+    asked = dict(page.context["kept"].initial) | {"_reason": "moved"}
+    for forged in ({"seen": ""}, {"seen": "nonsense"}):
+        assert staff.post(f"{PLANS}/import/", asked | forged).status_code == 200
+    assert Plan.objects.get(name="faq").ttl == 7
+    assert staff.post(f"{PLANS}/import/", asked).status_code == 302
+    assert Plan.objects.get(name="faq").ttl == 9
+
+
+def test_prices_are_not_overwritten_unseen_either(staff: Client) -> None:
+    price = ModelPrice.objects.create(provider="own", model="m", input=1, output=2)
+    row = {"provider": "own", "model": "m", "input": 3, "output": 2}
+    asked = sent(staff, PRICES, json.dumps({"prices": [row]})).context["kept"].initial
+    change = {"provider": "own", "model": "m", "input": "5", "output": "2"}
+    assert staff.post(f"{PRICES}/{price.pk}/change/", change).status_code == 302
+    page = staff.post(f"{PRICES}/import/", dict(asked) | {"_reason": "list"})
+    assert (page.status_code, page.context["meanwhile"]) == (409, ["own/m"])
+    price.refresh_from_db()
+    assert price.input == 5
+
+
+def test_prices_that_a_file_leaves_alone_still_follow_the_list(staff: Client) -> None:
+    for model in ("same", "other"):
+        ModelPrice.objects.create(provider="own", model=model, input=1, output=2)
+    rows = json.loads(staff.get(f"{PRICES}/export/").content)["prices"]
+    next(row for row in rows if row["model"] == "other")["input"] = "9"
+    assert imported(staff, PRICES, json.dumps({"prices": rows})).status_code == 302
+    assert dict(ModelPrice.objects.values_list("model", "edited")) == {"same": False, "other": True}
 
 
 # Dry runs

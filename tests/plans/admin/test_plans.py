@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from plans import key_secrets, login_limits, selectors, services
+from plans.admin import revoke_action
 from plans.fields import FIELD_DEPENDENCIES
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Route, Upstream
@@ -305,6 +306,26 @@ def test_a_key_is_revoked_after_a_question(staff: Client) -> None:
     assert selectors.load_live_keys() == {}
     again = staff.post("/admin/plans/virtualkey/", selected, follow=True).content.decode()
     assert "revoked already" in again
+
+
+def test_keys_beyond_one_page_are_told_of_and_stay_live(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoke_action, "MAX_KEYS_PER_PAGE", 2)
+    acme = Tenant.objects.create(slug="acme")
+    rows = [services.issue_virtual_key(tenant=acme, name=name)[0] for name in "abcde"]
+    selected = {"action": "revoke_keys", "_selected_action": [row.pk for row in rows]}
+    page = staff.post("/admin/plans/virtualkey/", selected)
+    assert "3 more stay live" in page.content.decode()
+    listed = [each.key.pk for each in page.context["asked"]]
+    done = staff.post(
+        "/admin/plans/virtualkey/",
+        REVOKE | {"_selected_action": listed, "others": page.context["others"]},
+        follow=True,
+    )
+    assert "2 keys were revoked" in done.content.decode()
+    assert "3 more of those you selected are still live" in done.content.decode()
+    assert VirtualKey.objects.filter(revoked_at=None).count() == 3
 
 
 def test_a_key_in_use_is_revoked_only_by_its_name(staff: Client) -> None:

@@ -8,8 +8,8 @@ from plans.snapshot import CacheSettings
 from proxy.core.caching.envelope import Envelope
 from proxy.core.config import FeedbackPenalties
 from proxy.feedback.eviction import StoredCopy, find_copies, remove_copies, restore_copies
-from tests.support.entries import decode
-from tests.support.fakes import World, ask, body, full_plan, resealed
+from tests.support.entries import decode, encode
+from tests.support.fakes import FakeSemantic, World, ask, body, full_plan, resealed
 
 
 def kept_as(held: StoredCopy) -> Envelope:
@@ -74,3 +74,24 @@ async def test_what_was_planted_or_moved_is_nobody_s_holding(world: World) -> No
     assert [(each.entry_id, each.tier) for each in await find_copies(world.tools, entry)] == [
         (entry, "pgvector_semantic")
     ]
+
+
+async def test_a_neighbour_that_two_backends_have_is_one_copy_in_each_tier(world: World) -> None:
+    """Else its exact copy would be evicted, counted and put back twice."""
+    ((entry, stored),) = world.semantic.entries.items()
+    near = resealed(stored, entry_id="near")
+    other = FakeSemantic(name="redis_semantic")
+    other.entries |= {entry: stored, "near": near}
+    world.semantic.entries["near"] = near
+    world.exact.entries["near"] = encode(
+        replace(decode(world.exact.entries[entry]), entry_id="near")
+    )
+    tools = replace(
+        world.tools, semantic_caches={each.name: each for each in (world.semantic, other)}
+    )
+    held = await find_copies(tools, entry)
+    places = [(each.entry_id, each.tier) for each in held]
+    assert sorted(places) == sorted({*places})
+    assert len(places) == 6
+    await remove_copies(tools, held)
+    assert await restore_copies(tools, held) == 6

@@ -8,14 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
 from plans.access import TENANT_ADMIN
 from plans.models import Membership, ModelPrice, Plan, Tenant, VirtualKey
+from stats.dashboard.annotations import load_annotations
 from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.monitoring import health
+from stats.reports.filters import ReportFilter
 from tests.stats.api.test_stats import hit
 from tests.support.events import make_event
 from tests.support.recorded import store
@@ -370,3 +373,23 @@ def test_requests_are_filtered_and_rare_ones_looked_for_so_far(
 )
 def test_bad_filters_of_requests_are_refused(staff: Client, query: str, accepted: str) -> None:
     assert accepted in page(staff, f"requests?{query}", status=400)
+
+
+def test_plans_of_one_name_have_a_mark_each() -> None:
+    """One was changed in the admin, which logs it, the other over the API at the same time."""
+    logged, other = (
+        Plan.objects.create(name="same", tenant=Tenant.objects.create(slug=slug))
+        for slug in ("one", "two")
+    )
+    LogEntry.objects.create(
+        user=User.objects.create(username="ann"),
+        content_type=ContentType.objects.get_for_model(Plan),
+        object_id=str(logged.pk),
+        action_flag=ADDITION,
+        change_message="[]",
+    )
+    now = datetime.now(UTC)
+    asked = ReportFilter(start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+    marks = [mark.url for mark in load_annotations(asked, None) if mark.name == "same"]
+    assert len(marks) == 2
+    assert all(f"/plan/{plan.pk}/" in "".join(marks) for plan in (logged, other))

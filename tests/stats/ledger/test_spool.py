@@ -480,3 +480,15 @@ async def test_lines_in_memory_reach_the_database_though_the_disk_never_recovers
         spool.record_event(event)
     assert await flusher.flush() == 50
     assert await all_stored() == {event.event_id for event in events}
+
+
+def test_a_request_that_the_metrics_cannot_count_is_recorded_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path)
+    for _ in range(2):
+        spool.record_event(make_event(failures=None))
+    spool.close()
+    (file,) = tmp_path.glob("*.jsonl")
+    assert len(file.read_bytes().splitlines()) == 2
+    assert caplog.text.count("missing from the metrics") == 1
