@@ -2,6 +2,7 @@
 with the services it brings along."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -22,6 +23,9 @@ from pytest_django import Settings
 from gateway_project.embedded import configuration, lease
 from gateway_project.embedded import processes as embedded_processes
 from gateway_project.serving import metrics_dir
+from tests.support import databases
+from tests.support.gateways import running_gateway
+from tests.support.upstream import MockUpstream
 
 START, STOP = 120.0, 60.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
 
@@ -313,6 +317,49 @@ def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(
         embedded_processes.grant_path_access(
             embedded_processes.Account("nobody", 65534, 65534), tmp_path / "postgres"
         )
+
+
+@pytest.fixture
+def unwritable_prices() -> Iterator[str]:
+    """A migrated database without prices, whose table of prices takes none."""
+    ready = databases.ready_database()
+    with databases.own_database(os.environ["DATABASE_URL"], copy_of=ready.name) as database:
+        with psycopg.connect(database) as connection:
+            connection.execute("DELETE FROM plans_modelprice")
+            connection.execute("ALTER TABLE plans_modelprice ADD CHECK (input < 0)")
+        yield database
+
+
+def test_prices_that_cannot_be_written_end_the_start_and_say_why(unwritable_prices: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve", "--port", "0"],
+        cwd=configuration.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": unwritable_prices},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "CommandError: The published prices could not be written:" in done.stderr
+    assert "plans_modelprice_input_check" in done.stderr
+
+
+def test_a_start_writes_the_published_prices_that_are_missing(
+    upstream: MockUpstream, tmp_path: Path
+) -> None:
+    with running_gateway(upstream, tmp_path) as gateway:
+        assert "Price list:" not in gateway.log.read_text()
+        with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
+            connection.execute("DELETE FROM plans_modelprice")
+        gateway.restart()
+        assert re.search(
+            r"^Price list: \d{4} prices written\.$", gateway.log.read_text(), re.MULTILINE
+        )
+        with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
+            count = connection.execute("SELECT count(*) FROM plans_modelprice").fetchone()
+        assert count is not None
+        assert count[0] > 1500
 
 
 def test_debug_is_refused_on_a_public_address(settings: Settings) -> None:

@@ -1,9 +1,10 @@
 """`manage.py serve`: everything needed to answer requests, in one command."""
 
 import socket
-import subprocess
-import sys
+import traceback
 from argparse import ArgumentParser
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +19,11 @@ from gateway_project.checks.deployment import LOOPBACK_HOSTS
 from gateway_project.embedded import configuration
 from gateway_project.management.commands.migrate import hold_migration_lock
 from gateway_project.serving import server
+from plans import services as plan_services
 from plans.models import AdminKey
 
 SEED_TIMEOUT_SECONDS = 120
+MAX_ERROR_LENGTH = 2000
 
 
 class Command(BaseCommand):
@@ -80,21 +83,27 @@ class Command(BaseCommand):
 
     def _seed_prices(self) -> None:
         """Update the published prices in a process of its own."""
-        # The published prices would stay in the memory of the serving process.
-        command = [sys.executable, "manage.py", "seed_prices"]
-        with hold_migration_lock():
-            done = subprocess.run(  # noqa: S603
-                command,
-                cwd=settings.BASE_DIR,
-                capture_output=True,
-                text=True,
-                timeout=SEED_TIMEOUT_SECONDS,
-                check=False,
+        # The published prices would stay in the memory of the serving process. A fork has loaded
+        # Django already, which takes longer than everything else at a start.
+        connections.close_all()  # the fork opens its own
+        context = get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=_send_seeded_count, args=(sender,), daemon=True)
+        child.start()
+        sender.close()  # its end is then the end of the pipe
+        try:
+            written = (
+                receiver.recv() if receiver.poll(SEED_TIMEOUT_SECONDS) else "it takes too long"
             )
-        if done.returncode:
-            raise CommandError(f"The published prices could not be written:\n{done.stderr[-2000:]}")
-        if not done.stdout.startswith("0 "):
-            self.stdout.write(f"Price list: {done.stdout.strip()}")
+        except EOFError:
+            written = "its process was killed"
+        finally:
+            child.kill()
+            child.join()
+        if isinstance(written, str):
+            raise CommandError(f"The published prices could not be written: {written}")
+        if written:
+            self.stdout.write(f"Price list: {written} prices written.")
 
     def _announce_addresses(self, host: str, listener: socket.socket) -> None:
         """Print the URLs, and the next steps for a new installation."""
@@ -121,6 +130,16 @@ class Command(BaseCommand):
         connections.close_all()  # the workers open their own
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
+
+
+def _send_seeded_count(sender: Connection) -> None:
+    """Write the published prices; send how many rows that were, or what went wrong."""
+    try:
+        with hold_migration_lock():
+            written: int | str = plan_services.seed_prices()
+    except Exception:
+        written = traceback.format_exc()[-MAX_ERROR_LENGTH:]
+    sender.send(written)
 
 
 def _format_finding(finding: CheckMessage) -> str:
