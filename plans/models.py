@@ -1,15 +1,28 @@
 """Who may call, on what terms: tenants, their keys, token-saving plans and prices."""
 
-from dataclasses import fields
 from decimal import Decimal
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import (
+    BaseValidator,
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+)
 from django.db import models
 from django.db.models import F, Q
 
 from plans import price_terms
+from plans.fields import (
+    MAX_INT32,
+    SETTINGS_BY_COLUMN,
+    PlanHalf,
+    PlanSetting,
+    SettingKind,
+    list_settings,
+)
 from plans.pricing import BASE_RATE_NAMES, Price
 from plans.records import ConfigHistory
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, PlanSnapshot
@@ -146,104 +159,87 @@ class AdminKey(Key):
     history = ConfigHistory(leaving_out=("digest",))
 
 
+_COLUMN_CLASSES: "Final[dict[SettingKind, type[models.Field[Any, Any]]]]" = {
+    "whole": models.PositiveIntegerField,
+    "number": models.FloatField,
+    "flag": models.BooleanField,
+    "choice": models.CharField,
+    "name": models.CharField,
+}
+
+
+def setting_field(
+    column: str, column_class: "type[models.Field[Any, Any]] | None" = None, **options: Any
+) -> "models.Field[Any, Any]":
+    """Make the column of a setting as the table has it, but for these options."""
+    setting = SETTINGS_BY_COLUMN[column]
+    found: dict[str, Any] = {"default": setting.default}
+    if setting.nullable:  # null is a value of the API
+        found = {"null": True, "blank": True}
+        found |= {} if setting.default is None else {"default": setting.default}
+    if setting.kind in {"choice", "name"}:
+        found["max_length"] = setting.max_length
+    if setting.choices:
+        found["choices"] = list(setting.choices.items())
+    if setting.kind in {"whole", "number"}:
+        found["validators"] = _build_bound_validators(setting)
+    return (column_class or _COLUMN_CLASSES[setting.kind])(**found | options)
+
+
+def _build_bound_validators(setting: PlanSetting) -> list[BaseValidator]:
+    """Make validators for the bounds that the column's type does not have itself."""
+    has_low, has_high = setting.kind == "number" or setting.low > 0, setting.high < MAX_INT32
+    return [
+        *([MinValueValidator(setting.low)] if has_low else ()),
+        *([MaxValueValidator(setting.high)] if has_high else ()),
+    ]
+
+
 class Plan(models.Model):
     """A token-saving plan.
 
     Null `compression_engine` or false `cache_enabled` turns that half off.
     """
 
-    class Mode(models.TextChoices):
-        ACTIVE = "active", "Active: save on every request"
-        SHADOW = "shadow", "Shadow: count what would have been saved, and answer from the provider"
-        OFF = "off", "Off: pass everything through"
-
-    class Scope(models.TextChoices):
-        TENANT = "tenant", "The whole tenant shares answers"
-        KEY = "key", "Each virtual key keeps its own answers"
-        USER = "user", "Each end user (the request's `user` field) keeps their own answers"
-
-    class Focus(models.TextChoices):
-        QUESTION = "question", "The question: what it needs of the old part, and a gist of the rest"
-        NONE = "none", "None: what says most about the whole chat, whatever is asked"
-
-    class Match(models.TextChoices):
-        VERIFIED = "verified", "The verifier's score: whether both questions have the same answer"
-        COSINE = "cosine", "The cosine of the embeddings: whether both questions are about the same"
-
-    class Context(models.TextChoices):
-        STRICT = "strict", "Strict: the earlier turns are identical"
-        WINDOW = "window", "Window: the user may have said the same in other words"
-        LAST_MESSAGE = (
-            "last_message",
-            "Last message: whatever was said before, for bots without memory",
-        )
-
-    class ToolCalls(models.TextChoices):
-        NONE = "none", "None: such an answer is paid for each time"
-        OUTPUT = "output", "Where a call was demanded: it is the output itself"
-        ALL = "all", "All: also those that the model chose to make"
-
-    class When(models.TextChoices):
-        ALWAYS = "always", "Always: no prompt is ever longer"
-        SAVES = "saves", "When it saves: a prompt that the provider remembers may be cheaper whole"
-
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans"
     )
     name = models.CharField(max_length=64, validators=[PLAN_NAME_VALIDATOR])
-    mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
+    mode = setting_field("mode")
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    # Null is a value of the API.
-    compression_engine = models.CharField(max_length=64, null=True, blank=True)
-    max_input_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(64)])
-    language = models.CharField(max_length=32, default="english")
-    min_sentences = models.PositiveIntegerField(default=1)
-    focus = models.CharField(max_length=16, choices=Focus.choices, default=Focus.QUESTION)
-    when = models.CharField(max_length=16, choices=When.choices, default=When.ALWAYS)
-    deadline_ms = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(10), MaxValueValidator(60_000)]
+    # A plan without compression has none by default: the API's default is that of its half.
+    compression_engine = setting_field(
+        "compression_engine", null=True, blank=True, default=models.NOT_PROVIDED
     )
+    max_input_tokens = setting_field("max_input_tokens")
+    language = setting_field("language")
+    min_sentences = setting_field("min_sentences", validators=())  # the rules alone ask for one
+    focus = setting_field("focus")
+    when = setting_field("when")
+    deadline_ms = setting_field("deadline_ms")
 
-    cache_enabled = models.BooleanField(default=True)
-    exact = models.BooleanField(default=True)
-    # Null is a value of the API.
-    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")
-    similarity_threshold = models.FloatField(
-        default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)]
-    )
-    match = models.CharField(max_length=16, choices=Match.choices, default=Match.VERIFIED)
-    context = models.CharField(max_length=16, choices=Context.choices, default=Context.WINDOW)
-    window = models.PositiveSmallIntegerField(
-        default=2, validators=[MinValueValidator(1), MaxValueValidator(20)]
-    )
-    max_error_rate = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)]
-    )
-    sample_rate = models.FloatField(
-        default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)]
-    )
-    # Null is a value of the API.
-    judge_model = models.CharField(max_length=128, null=True, blank=True)
-    ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
-    ttl_jitter = models.FloatField(
-        default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)]
-    )
-    stale_while_revalidate = models.PositiveIntegerField(default=0)
-    stale_if_error = models.PositiveIntegerField(default=0)
-    scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
-    tool_calls = models.CharField(
-        max_length=16, choices=ToolCalls.choices, default=ToolCalls.OUTPUT
-    )
-    max_temperature = models.FloatField(
-        default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)]
-    )
-    time_sensitive = models.BooleanField(default=False)
-    personal = models.BooleanField(default=False)
+    cache_enabled = setting_field("cache_enabled")
+    exact = setting_field("exact")
+    backend = setting_field("backend")
+    similarity_threshold = setting_field("similarity_threshold")
+    match = setting_field("match")
+    context = setting_field("context")
+    window = setting_field("window", models.PositiveSmallIntegerField)
+    max_error_rate = setting_field("max_error_rate")
+    sample_rate = setting_field("sample_rate")
+    judge_model = setting_field("judge_model")
+    ttl = setting_field("ttl")
+    ttl_jitter = setting_field("ttl_jitter")
+    stale_while_revalidate = setting_field("stale_while_revalidate")
+    stale_if_error = setting_field("stale_if_error")
+    scope = setting_field("scope")
+    tool_calls = setting_field("tool_calls")
+    max_temperature = setting_field("max_temperature")
+    time_sensitive = setting_field("time_sensitive")
+    personal = setting_field("personal")
 
-    holdout = models.FloatField(
-        default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)]
-    )
+    holdout = setting_field("holdout")
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -264,33 +260,23 @@ class Plan(models.Model):
     def build_snapshot(self) -> PlanSnapshot:
         """The frozen copy the request path works on."""
         compression = (
-            CompressionSettings(
-                engine=self.compression_engine,
-                max_input_tokens=self.max_input_tokens,
-                language=self.language,
-                min_sentences=self.min_sentences,
-                focus=self.focus,  # type: ignore[arg-type]  # a choice of the same two words
-                when=self.when,  # type: ignore[arg-type]  # likewise
-                deadline_ms=self.deadline_ms,
-            )
+            CompressionSettings(**self._read_settings("compression"))
             if self.compression_engine
             else None
         )
-        cache = (
-            CacheSettings(**{each.name: getattr(self, each.name) for each in fields(CacheSettings)})
-            if self.cache_enabled
-            else None
-        )
+        cache = CacheSettings(**self._read_settings("cache")) if self.cache_enabled else None
         return PlanSnapshot(
             id=self.pk,
             name=self.name,
             version=self.version,
             tenant_id=self.tenant_id,
-            mode=self.mode,  # type: ignore[arg-type]  # likewise
             compression=compression,
             cache=cache,
-            holdout=self.holdout,
+            **self._read_settings(""),
         )
+
+    def _read_settings(self, half: PlanHalf) -> dict[str, Any]:
+        return {each.name: getattr(self, each.column) for each in list_settings(half)}
 
 
 class Invalidation(models.Model):

@@ -5,7 +5,6 @@ import): with the version that was read, so that nobody overwrites what they hav
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +23,7 @@ from plans import (
     validation,
 )
 from plans.api_errors import InvalidPlan, PlanNameConflict, PlanNotFound, VersionConflict
+from plans.fields import PlanHalf, list_settings
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import BASE_RATE_NAMES, Price
 
@@ -86,26 +86,30 @@ def build_draft(plan: Plan) -> validation.PlanDraft:
     snapshot = plan.build_snapshot()
     return validation.PlanDraft(
         name=snapshot.name,
-        mode=snapshot.mode,
         compression=snapshot.compression,
         cache=snapshot.cache,
         id=plan.pk,
-        holdout=snapshot.holdout,
+        **_read_settings("", snapshot),
     )
 
 
 def build_plan_columns(draft: validation.PlanDraft) -> dict[str, Any]:
     """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
-    values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "holdout": draft.holdout}
+    values: dict[str, Any] = {"name": draft.name} | _read_columns("", draft)
     values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
     if draft.compression:
-        values |= {
-            "compression_engine" if name == "engine" else name: value
-            for name, value in asdict(draft.compression).items()
-        }
+        values |= _read_columns("compression", draft.compression)
     if draft.cache:
-        values |= asdict(draft.cache)
+        values |= _read_columns("cache", draft.cache)
     return values
+
+
+def _read_settings(half: PlanHalf, settings: object) -> dict[str, Any]:
+    return {each.name: getattr(settings, each.name) for each in list_settings(half)}
+
+
+def _read_columns(half: PlanHalf, settings: object) -> dict[str, Any]:
+    return {each.column: getattr(settings, each.name) for each in list_settings(half)}
 
 
 def _split_version(body: object) -> tuple[int | None, object]:

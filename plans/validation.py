@@ -1,6 +1,6 @@
-"""What a plan may say: every field, its default, its bounds.
+"""What a plan may say: the bounds of `plans.fields`, and which settings exclude others.
 
-The one source for the API, the admin form and the OpenAPI document.
+The API, the admin form and imports ask here alone.
 
 A field left out inside a half takes its default. A half left out is off when the other one is
 given; a plan that gives neither takes both with their defaults. null turns a half off. A change
@@ -11,43 +11,26 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final, get_args
 
 from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities, ChatTurnCounts
+from plans.fields import PlanHalf, PlanSetting, build_defaults, list_settings
 from plans.snapshot import (
     CacheSettings,
     CompressionFocus,
     CompressionSettings,
-    CompressionWhen,
-    ContextMatching,
-    MatchMethod,
     PlanMode,
-    ToolCallReuse,
 )
 
 FieldCheck = Callable[[Any], Any]
 
-MAX_INT32: Final = 2**31 - 1
-MIN_INPUT_TOKENS: Final = 64
-MAX_TEMPERATURE: Final = 2.0
-MAX_TTL_JITTER: Final = 0.5
-MAX_HOLDOUT_SHARE: Final = 0.5
-MIN_DEADLINE_MS, MAX_DEADLINE_MS = 10, 60_000
-MIN_ERROR_RATE, MAX_ERROR_RATE = 0.0001, 0.5
-MODE_CHOICES: Final[tuple[PlanMode, ...]] = ("active", "shadow", "off")
-PLAN_SECTIONS: Final = ("compression", "cache")
-SCOPE_CHOICES: Final = ("tenant", "key", "user")
-FOCUS_CHOICES: Final[tuple[CompressionFocus, ...]] = ("question", "none")
-CONTEXT_CHOICES: Final[tuple[ContextMatching, ...]] = ("strict", "window", "last_message")
-MAX_WINDOW_TURNS: Final = 20
+PLAN_SECTIONS: Final[tuple[PlanHalf, ...]] = ("compression", "cache")
+FOCUS_CHOICES: Final[tuple[CompressionFocus, ...]] = get_args(CompressionFocus)
 MAX_STRAY_TURN_SHARE: Final = 0.01  # later turns among all requests that may be slips
-MATCH_CHOICES: Final[tuple[MatchMethod, ...]] = ("verified", "cosine")
-TOOL_CALLS_CHOICES: Final[tuple[ToolCallReuse, ...]] = ("none", "output", "all")
-WHEN_CHOICES: Final[tuple[CompressionWhen, ...]] = ("always", "saves")
 PLAN_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DEFAULT_COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
-DEFAULT_CACHE: Final = CacheSettings()
+DEFAULT_COMPRESSION: Final = CompressionSettings(**build_defaults("compression"))
+DEFAULT_CACHE: Final = CacheSettings(**build_defaults("cache"))
 READ_ONLY_FIELDS: Final = frozenset({"tenant", "created_at", "updated_at"})
 NOT_YET_SUPPORTED: Final = frozenset({
     "bind", "binding", "bindings", "keys", "routes", "models",
@@ -78,12 +61,12 @@ def validate_plan(
     if not isinstance(body, Mapping):
         raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
     problems: dict[str, str] = {}
+    own = _make_checks("", {})
     fields: dict[str, FieldCheck] = {
         "plan_name": _check_plan_name,
-        "mode": _make_choice_check(MODE_CHOICES),
-        "compression": _check_section,
-        "cache": _check_section,
-        "holdout": _make_number_check(0, MAX_HOLDOUT_SHARE),
+        "mode": own.pop("mode"),
+        **dict.fromkeys(PLAN_SECTIONS, _check_section),
+        **own,
     }
     top = _validate_fields(body, fields, "", problems)
     if base is None and not any(top.get(half) is not None for half in PLAN_SECTIONS):
@@ -96,10 +79,12 @@ def validate_plan(
         raise InvalidPlan(problems)
     return PlanDraft(
         name=top.get("plan_name", base.name if base else ""),
-        mode=top.get("mode", base.mode if base else "active"),
         compression=compression,
         cache=cache,
-        holdout=top.get("holdout", base.holdout if base else 0.0),
+        **{
+            each.name: top.get(each.name, getattr(base, each.name) if base else each.default)
+            for each in list_settings("")
+        },
     )
 
 
@@ -113,15 +98,13 @@ def _validate_compression(
     half = top.get("compression", _OMITTED_SECTION)
     if half is None or half is _OMITTED_SECTION:
         return old if half is _OMITTED_SECTION else None
-    fields: dict[str, FieldCheck] = {
-        "engine": _make_engine_check(capabilities),
-        "max_input_tokens": _make_integer_check(MIN_INPUT_TOKENS, MAX_INT32),
-        "language": _make_choice_check(capabilities.list_languages()),
-        "min_sentences": _make_integer_check(1, MAX_INT32),
-        "focus": _make_choice_check(FOCUS_CHOICES),
-        "when": _make_choice_check(WHEN_CHOICES),
-        "deadline_ms": _check_deadline,
-    }
+    fields = _make_checks(
+        "compression",
+        {
+            "engine": _make_engine_check(capabilities),
+            "language": _make_choice_check(capabilities.list_languages()),
+        },
+    )
     given = _validate_fields(half, fields, "compression.", problems)
     compression = CompressionSettings(**asdict(old or DEFAULT_COMPRESSION) | given)
     return replace(
@@ -163,7 +146,7 @@ def _validate_cache(
     if half is None or half is _OMITTED_SECTION:
         return old if half is _OMITTED_SECTION else None
     given = _validate_fields(
-        half, CACHE_FIELD_CHECKS | {"force": _check_boolean}, "cache.", problems
+        half, _CACHE_FIELD_CHECKS | {"force": _check_boolean}, "cache.", problems
     )
     forced = given.pop("force", False)
     cache = CacheSettings(**asdict(old or DEFAULT_CACHE) | given)
@@ -328,19 +311,6 @@ def _make_integer_check(low: int, high: int) -> FieldCheck:
     return check
 
 
-def _check_deadline(value: object) -> int | None:
-    try:
-        return (
-            None
-            if value is None
-            else cast(int, _make_integer_check(MIN_DEADLINE_MS, MAX_DEADLINE_MS)(value))
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"{error} null is accepted too: as long as the gateway waits for any plan."
-        ) from None
-
-
 def _make_number_check(low: float, high: float) -> FieldCheck:
     def check(value: object) -> float:
         if (
@@ -400,34 +370,39 @@ def _check_route_name(value: object) -> str | None:
     raise ValueError("Must be the name of a route, or null: rules judge.")
 
 
-def _check_error_rate(value: object) -> float | None:
-    try:
-        return (
-            None
-            if value is None
-            else cast(float, _make_number_check(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
-        )
-    except ValueError as error:
-        raise ValueError(f"{error} null is accepted too: wrong hits are not measured.") from None
+def _make_nullable_check(check: FieldCheck, null_means: str) -> FieldCheck:
+    def check_or_null(value: object) -> Any:
+        try:
+            return None if value is None else check(value)
+        except ValueError as error:
+            raise ValueError(f"{error} null is accepted too: {null_means}.") from None
+
+    return check_or_null
 
 
-CACHE_FIELD_CHECKS: Final[dict[str, FieldCheck]] = {
-    "exact": _check_boolean,
-    "backend": _check_backend_name,
-    "match": _make_choice_check(MATCH_CHOICES),
-    "similarity_threshold": _make_number_check(0, 1),
-    "max_error_rate": _check_error_rate,
-    "sample_rate": _make_number_check(0, 1),
-    "judge_model": _check_route_name,
-    "ttl": _make_integer_check(1, MAX_INT32),
-    "ttl_jitter": _make_number_check(0, MAX_TTL_JITTER),
-    "stale_while_revalidate": _make_integer_check(0, MAX_INT32),
-    "stale_if_error": _make_integer_check(0, MAX_INT32),
-    "scope": _make_choice_check(SCOPE_CHOICES),
-    "tool_calls": _make_choice_check(TOOL_CALLS_CHOICES),
-    "max_temperature": _make_number_check(0, MAX_TEMPERATURE),
-    "time_sensitive": _check_boolean,
-    "personal": _check_boolean,
-    "context": _make_choice_check(CONTEXT_CHOICES),
-    "window": _make_integer_check(1, MAX_WINDOW_TURNS),
-}
+def make_setting_check(setting: PlanSetting) -> FieldCheck:
+    """Make the check that the table's kind and bounds ask for."""
+    check: FieldCheck
+    match setting.kind:
+        case "whole":
+            check = _make_integer_check(int(setting.low), int(setting.high))
+        case "number":
+            check = _make_number_check(setting.low, setting.high)
+        case "choice":
+            check = _make_choice_check(tuple(setting.choices))
+        case _:
+            check = _check_boolean
+    return _make_nullable_check(check, setting.null_means) if setting.nullable else check
+
+
+def _make_checks(half: PlanHalf, of_names: Mapping[str, FieldCheck]) -> dict[str, FieldCheck]:
+    """Make a check for each setting of a half; `of_names`: those of its names."""
+    return {
+        each.name: of_names[each.name] if each.kind == "name" else make_setting_check(each)
+        for each in list_settings(half)
+    }
+
+
+_CACHE_FIELD_CHECKS: Final = _make_checks(
+    "cache", {"backend": _check_backend_name, "judge_model": _check_route_name}
+)

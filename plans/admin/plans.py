@@ -68,7 +68,6 @@ class PlanAdmin(
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         *map(_build_fieldset, FORM_SECTIONS),
-        ("What does it really save?", {"fields": ("holdout",)}),
     )
 
     class Media:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from plans import capabilities, presets, services, validation
 from plans.api_errors import InvalidPlan
 from plans.field_changes import list_field_changes
+from plans.fields import list_settings
 from plans.models import Plan
 from plans.whole_numbers import parse_positive
 
@@ -90,7 +91,7 @@ def _build_form_values(fitted: presets.FittedPreset | None) -> dict[str, Any]:
     return {
         name: value
         for name, value in services.build_plan_columns(draft).items()
-        if name not in {"name", "mode", "holdout"}
+        if name not in {"name", *(each.column for each in list_settings(""))}
     }
 
 

@@ -5,7 +5,7 @@ from plans.models import Plan
 
 def summarize_plan(plan: Plan) -> str:
     """What it does to a request, in words."""
-    if plan.mode == Plan.Mode.OFF:
+    if plan.mode == "off":
         return "Passes everything through"
     found = plan.build_snapshot()
     parts = []
@@ -19,7 +19,7 @@ def summarize_plan(plan: Plan) -> str:
     if found.cache:
         parts.append(f"for {format_duration(found.cache.ttl)}")
     text = ", ".join(parts) or "does nothing"
-    return f"Only watches: {text}" if plan.mode == Plan.Mode.SHADOW else text[:1].upper() + text[1:]
+    return f"Only watches: {text}" if plan.mode == "shadow" else text[:1].upper() + text[1:]
 
 
 def format_duration(seconds: int) -> str:

@@ -14,6 +14,7 @@ from plans.fields import (
     FORM_FIELD_BY_PARAM,
     PRICE_HELP_TEXTS,
     SECTION_FIELDS,
+    SETTINGS_BY_COLUMN,
     SWITCH_FIELDS,
 )
 from plans.forms.edit_conflicts import EditConflictForm
@@ -54,7 +55,7 @@ class PlanForm(EditConflictForm):
             *SWITCH_FIELDS,
             *SECTION_FIELDS["compression"],
             *SECTION_FIELDS["cache"],
-            "holdout",
+            *SECTION_FIELDS[""],
         )
         labels = FIELD_LABELS
         help_texts = FIELD_HELP_TEXTS
@@ -64,19 +65,18 @@ class PlanForm(EditConflictForm):
         if "focus" in self.fields:
             # Left out or left alone, the rules choose what fits the engine.
             self.fields["focus"].required = False
-        if "holdout" in self.fields:
-            self.fields["holdout"].required = False  # nothing said: nothing held out
+        for name in SECTION_FIELDS[""]:
+            if name in self.fields:
+                self.fields[name].required = False  # nothing said: the default
         system = capabilities.get_capabilities()
         engines = [(engine.name, engine.title) for engine in system.list_compression_engines()]
         self._set_choice_field(
             "compression_engine",
             [("", "None: send every history whole"), *engines],
-            "Which sentences of a long history to pay for.",
         )
         self._set_choice_field(
             "language",
             [(language, language.capitalize()) for language in system.list_languages()],
-            FIELD_HELP_TEXTS["language"],
         )
         backends = [
             (engine.name, engine.title if engine.available else f"{engine.title} (not available)")
@@ -85,16 +85,11 @@ class PlanForm(EditConflictForm):
         self._set_choice_field(
             "backend",
             [("", "None: identical requests only"), *backends],
-            (
-                "Where they are compared by meaning, so that they cost nothing either. None is "
-                "the safe choice: then only the very same request is answered again."
-            ),
         )
         routes = capabilities.get_tenant_capabilities(self._get_owner(), system).list_routes()
         self._set_choice_field(
             "judge_model",
             [("", "Rules: nobody is paid"), *((route, route) for route in routes)],
-            FIELD_HELP_TEXTS["judge_model"],
         )
         for name, needs in FIELD_DEPENDENCIES.items():
             if name in self.fields:
@@ -105,7 +100,7 @@ class PlanForm(EditConflictForm):
         tenant: Tenant | None = self.instance.tenant or find_only_tenant(self)
         return tenant
 
-    def _set_choice_field(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
+    def _set_choice_field(self, name: str, choices: list[tuple[str, str]]) -> None:
         """Make a text column a choice of what the running system can do.
 
         A saved value that it can no longer do stays in the list.
@@ -119,15 +114,16 @@ class PlanForm(EditConflictForm):
             choices=choices,
             required=name == "language",
             empty_value=None,
-            label=FIELD_LABELS.get(name, name.capitalize()),
-            help_text=help_text,
+            label=FIELD_LABELS[name],
+            help_text=FIELD_HELP_TEXTS[name],
             initial=saved,
         )
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
-        if "holdout" in values:
-            values["holdout"] = values["holdout"] or 0.0
+        for name in SECTION_FIELDS[""]:
+            if name in values and values[name] is None:
+                values[name] = SETTINGS_BY_COLUMN[name].default
         base = services.build_draft(self.instance) if self.instance.pk else None
         try:
             system = capabilities.get_tenant_capabilities(
@@ -159,12 +155,12 @@ class PlanForm(EditConflictForm):
             half: {name: values[name] for name in names if name in values}
             for half, names in SECTION_FIELDS.items()
         }
+        body |= halves[""]
         if "focus" not in self.changed_data or not values.get("focus"):
             halves["compression"].pop("focus", None)
         engine = values.get("compression_engine")
         body["compression"] = halves["compression"] | {"engine": engine} if engine else None
         body["cache"] = halves["cache"] if values.get("cache_enabled") else None
-        body |= {"holdout": values["holdout"]} if "holdout" in values else {}
         return body
 
 

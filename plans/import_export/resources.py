@@ -15,7 +15,7 @@ from plans import capabilities, records, services, validation
 from plans.api.serializers import PlanSerializer
 from plans.api_errors import InvalidPlan, VersionConflict
 from plans.field_changes import FieldChange, list_field_changes
-from plans.fields import FIELD_LABELS
+from plans.fields import FIELD_LABELS, list_settings
 from plans.forms.model_forms import ImportedPriceForm
 from plans.import_export.formats import escape_unprintable, find_unstorable_texts
 from plans.models import ModelPrice, Plan, Tenant
@@ -113,8 +113,7 @@ class PlanResource:
     columns = (
         "plan_name",
         "tenant",
-        "mode",
-        "holdout",
+        *(each.name for each in list_settings("")),
         VERSION_COLUMN,
         *(
             column

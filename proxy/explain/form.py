@@ -45,11 +45,7 @@ class ExplainForm(forms.Form):
             .order_by("tenant__slug", "name")
         )
         keys = live.filter(tenant=plan.tenant) if plan.tenant else live
-        nobody = (
-            [("", f"Any key of {plan.tenant}")]
-            if plan.tenant and plan.scope != Plan.Scope.KEY
-            else []
-        )
+        nobody = [("", f"Any key of {plan.tenant}")] if plan.tenant and plan.scope != "key" else []
         self._set_choices(
             "key", [*nobody, *((str(key.pk), f"{key.name} ({key.tenant})") for key in keys)]
         )

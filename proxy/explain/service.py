@@ -103,7 +103,7 @@ def find_caller(
         raise CallerRequired(
             "This plan is open to every tenant: say who asks, by ?key= or ?tenant=.", param="tenant"
         )
-    if plan.cache_enabled and plan.scope == Plan.Scope.KEY:
+    if plan.cache_enabled and plan.scope == "key":
         raise CallerRequired(
             "Under this plan each key has its own answers: say which one asks, by ?key=.",
             param="key",

@@ -73,7 +73,7 @@ def _compute_event_penalty(event: RequestEvent) -> tuple[float | None, float | N
         return None, None
     verified = (
         event.score is not None
-        and Plan.objects.filter(pk=event.plan_id or 0, match=Plan.Match.VERIFIED).exists()
+        and Plan.objects.filter(pk=event.plan_id or 0, match="verified").exists()
     )
     return compute_penalty(
         event.similarity, event.score if verified and event.score is not None else event.similarity

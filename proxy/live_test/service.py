@@ -61,7 +61,7 @@ def run_live_test(
         "temperature": 0,
         "token_saving_plan_id": plan.name,
     }
-    if plan.scope == Plan.Scope.USER:
+    if plan.scope == "user":
         body["user"] = TEST_KEY_NAME  # such a plan caches only for named users
     try:
         with httpx.Client(

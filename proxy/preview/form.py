@@ -11,6 +11,7 @@ from django.utils.datastructures import MultiValueDict
 
 from plans import capabilities, validation
 from plans.api_errors import InvalidPlan
+from plans.fields import SETTINGS_BY_COLUMN
 from plans.models import Plan
 from plans.snapshot import CompressionSettings
 from proxy.conf import conf
@@ -71,8 +72,8 @@ class PreviewForm(forms.Form):
     focus = forms.ChoiceField(label="Chosen for", required=False)
     max_input_tokens = forms.IntegerField(
         label="Most input tokens",
-        min_value=validation.MIN_INPUT_TOKENS,
-        max_value=validation.MAX_INT32,
+        min_value=int(SETTINGS_BY_COLUMN["max_input_tokens"].low),
+        max_value=int(SETTINGS_BY_COLUMN["max_input_tokens"].high),
     )
     when = forms.ChoiceField(label="Shorten")
     language = forms.ChoiceField()
@@ -86,12 +87,9 @@ class PreviewForm(forms.Form):
         self._set_choices(
             "engine", [(engine.name, engine.title) for engine in system.list_compression_engines()]
         )
-        self._set_choices(
-            "focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices]
-        )
-        self._set_choices(
-            "when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices]
-        )
+        for name in ("focus", "when"):
+            choices = SETTINGS_BY_COLUMN[name].choices.items()
+            self._set_choices(name, [(value, label.partition(":")[0]) for value, label in choices])
         self._set_choices(
             "language", [(language, language.capitalize()) for language in system.list_languages()]
         )

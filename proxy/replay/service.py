@@ -5,7 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,9 +13,15 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from plans.api_errors import ApiError
+from plans.fields import (
+    MAX_ERROR_RATE,
+    SETTINGS_IN_REPLAY_ORDER,
+    UNREPLAYED_COMPRESSION,
+    PlanHalf,
+)
 from plans.models import Plan, Tenant
 from plans.snapshot import CacheSettings
-from plans.validation import MAX_ERROR_RATE, PlanDraft
+from plans.validation import PlanDraft
 from proxy.core.replay import ReplayResult
 from proxy.engines.replay_worker import ReplayJob, replay_rows
 from stats.analysis.error_rate import WINDOW_DAYS, ErrorRateEstimate, Sample, estimate_error_rate
@@ -29,25 +35,6 @@ MAX_INLINE_REQUESTS: Final = 500  # replayed in this thread
 STATEMENT_TIMEOUT_SECONDS: Final = 5  # for the database
 REPLAY_TIMEOUT_SECONDS: Final = 30  # for the replay process
 log = logging.getLogger("tokenthrift.proxy")
-# Settings that cannot be replayed: hits do not depend on them, or only with the text known. The
-# words describe a change of them.
-UNREPLAYED_SETTINGS: Final = {
-    "backend": "where questions in other words are looked up",
-    "context": "what of a chat's earlier turns must agree",
-    "window": "how many turns are compared as a whole",
-    "tool_calls": "which calls of tools are kept",
-    "max_temperature": "which temperatures are too high",
-    "time_sensitive": "questions about now",
-    "personal": "personal questions",
-    "ttl_jitter": "how long each single answer lives",
-    "stale_while_revalidate": "expired answers served while renewing",
-    "stale_if_error": "expired answers served when the provider fails",
-    "max_error_rate": (
-        "the error budget, which may raise the threshold or turn the semantic tier off"
-    ),
-    "sample_rate": "what sampling costs",
-    "judge_model": "what judging costs",
-}
 _SCOPE_NARROWNESS: Final = {"tenant": 0, "key": 1, "user": 1}
 _REQUESTS_SQL: Final = f"""
 SELECT extract(epoch FROM i.at)::float8, i.key_id, i.end_user, i.asked, i.bucket, i.vector, e.tier, e.would, e.shadow, e.reason,
@@ -205,22 +192,29 @@ def _limit_scope(ours: CacheSettings | None, theirs: CacheSettings | None) -> Ca
 def _list_unreplayed_changes(plan: Plan, draft: PlanDraft) -> Iterator[str]:
     saved = plan.build_snapshot()
     if draft.compression != saved.compression:
-        yield "what is cut from long chats, and which answers are none any more for it"
-    if draft.holdout != saved.holdout:
-        yield "how many requests are held out"
+        yield UNREPLAYED_COMPRESSION
+    yield from _list_unreplayed("", saved, draft)
     if "off" not in (draft.mode, saved.mode) and draft.mode != saved.mode:
         yield f"that the plan would be {draft.mode}: the figures are those of a plan in use"
     if saved.cache is None or draft.cache is None or saved.mode == "off":
         if draft.cache is not None:
             yield "what a cache would have done that was not there"
         return
-    before, after = asdict(saved.cache), asdict(draft.cache)
-    if before["backend"] is not None and after["backend"] is None:
-        before["backend"] = None  # replayed: there are no semantic hits any more
-    yield from (words for name, words in UNREPLAYED_SETTINGS.items() if before[name] != after[name])
-    wider = _SCOPE_NARROWNESS[after["scope"]] < _SCOPE_NARROWNESS[before["scope"]]
-    if wider or {before["scope"], after["scope"]} == {"key", "user"}:
+    before, after = saved.cache, draft.cache
+    if before.backend is not None and after.backend is None:
+        before = replace(before, backend=None)  # replayed: there are no semantic hits any more
+    yield from _list_unreplayed("cache", before, after)
+    wider = _SCOPE_NARROWNESS[after.scope] < _SCOPE_NARROWNESS[before.scope]
+    if wider or {before.scope, after.scope} == {"key", "user"}:
         yield "answers shared by more than before"
+
+
+def _list_unreplayed(half: PlanHalf, before: object, after: object) -> Iterator[str]:
+    """Describe the changed settings that a replay cannot tell."""
+    for each in SETTINGS_IN_REPLAY_ORDER:
+        told = each.half == half and each.unreplayed
+        if told and getattr(before, each.name) != getattr(after, each.name):
+            yield each.unreplayed
 
 
 def _load_samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> list[Sample]:

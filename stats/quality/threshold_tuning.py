@@ -94,7 +94,7 @@ def build_tuning_report(
 
     Of the plan's requests that finished, shadow mode included.
     """
-    column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
+    column = "score" if plan.match == "verified" else "similarity"
     places = sorted({*thresholds, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
         "n_requests": Count("pk", filter=CLIENT_REQUESTS),
@@ -208,9 +208,7 @@ def build_threshold_curve(plan: Plan) -> ThresholdCurve:
         build_plan_query(plan, None, start=oldest), plan, thresholds=CURVE_THRESHOLDS
     )
     if found.measured < MIN_MEASURED_REQUESTS:
-        public = (
-            PUBLIC_VERIFIED_POINTS if plan.match == Plan.Match.VERIFIED else PUBLIC_COSINE_POINTS
-        )
+        public = PUBLIC_VERIFIED_POINTS if plan.match == "verified" else PUBLIC_COSINE_POINTS
         return ThresholdCurve(
             tuple(CurvePoint(*values) for values in public), is_own=False, measured=found.measured
         )

@@ -56,7 +56,7 @@ def _filter_days(wanted: RollupQuery) -> QuerySet[Held]:
 
 def _has_holdout_plan(wanted: RollupQuery) -> bool:
     """Whether a selected plan has a holdout now."""
-    plans = Plan.objects.filter(holdout__gt=0, mode=Plan.Mode.ACTIVE)
+    plans = Plan.objects.filter(holdout__gt=0, mode="active")
     if wanted.plan_id is not None:
         plans = plans.filter(pk=wanted.plan_id)
     if wanted.tenant_id is not None:

@@ -36,7 +36,7 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
     most = max([share for _, share in wrong] or [0])
     return {
         "curve": drawn,
-        "number": "verifier's score" if saved.match == Plan.Match.VERIFIED else "cosine",
+        "number": "verifier's score" if saved.match == "verified" else "cosine",
         "saved": saved.similarity_threshold,
         "drafted": form["similarity_threshold"].value(),
         "saved_at": _scale_threshold(saved.similarity_threshold),

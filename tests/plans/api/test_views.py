@@ -9,8 +9,8 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from plans import validation
 from plans.api.serializers import CacheSerializer, CompressionSerializer
+from plans.fields import MAX_INT32
 from plans.models import Tenant
 from tests.support.management import GUIDE, ONE, PLANS, Manager, refused
 
@@ -290,7 +290,7 @@ def test_the_document_shows_each_path_once_and_the_bounds_of_the_rules(client: C
         assert "/token-saving/plans/{plan}" in document["paths"]
         assert not [path for path in document["paths"] if path.endswith("/")]
     ttl = document["components"]["schemas"]["Cache"]["properties"]["ttl"]
-    assert (ttl["minimum"], ttl["maximum"], ttl["default"]) == (1, validation.MAX_INT32, 3600)
+    assert (ttl["minimum"], ttl["maximum"], ttl["default"]) == (1, MAX_INT32, 3600)
 
 
 def test_the_document_and_the_rules_know_the_same_fields(platform: Manager) -> None:
