@@ -10,15 +10,13 @@ from proxy.core.compression.results import CompressionResult
 from proxy.core.formats.chat_completions import extract_text
 from proxy.core.formats.usage import Usage
 from proxy.core.prompt_caching.breakpoints import (
-    BREAKPOINT_PROVIDERS,
     has_breakpoint,
     reads_breakpoints,
 )
 from proxy.core.prompt_caching.terms import (
-    PREFIX_LIFETIME_SECONDS,
-    PREFIX_LIFETIME_SECONDS_BY_PROVIDER,
     prefix_is_warm,
 )
+from proxy.core.providers import get_provider
 from proxy.core.tokens import TOKENS_PER_MESSAGE, count_characters, count_text, find_encoding
 from proxy.pipeline.call import Call, StreamingAnswer, evolve
 
@@ -292,7 +290,7 @@ def expected_cached_tokens(call: Call, asked: int) -> int:
 def has_prefix_cache(call: Call) -> bool:
     """Whether the provider caches prompts in the form in which the client sends them."""
     upstream = call.resolved_route.upstream
-    return upstream.provider not in BREAKPOINT_PROVIDERS or (
+    return not get_provider(upstream.provider).reads_breakpoints or (
         reads_breakpoints(upstream) and has_breakpoint(call.chat_request.body)
     )
 
@@ -302,9 +300,8 @@ def _is_repeated_prompt(call: Call) -> bool:
     # Of concurrent identical requests none would have found another's prompt in the cache.
     if call.coalesced or not isinstance(call.answer, CachedAnswer) or call.answer.tier != "exact":
         return False
-    return call.at - call.answer.envelope.created_at <= PREFIX_LIFETIME_SECONDS_BY_PROVIDER.get(
-        call.resolved_route.upstream.provider, PREFIX_LIFETIME_SECONDS
-    )
+    provider = get_provider(call.resolved_route.upstream.provider)
+    return call.at - call.answer.envelope.created_at <= provider.prefix_lifetime_seconds
 
 
 def _previous_turn_share(call: Call) -> float:

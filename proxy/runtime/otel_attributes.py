@@ -3,19 +3,12 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.core.providers import get_provider
 from proxy.pipeline.call import Call
 from stats.events import Event
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 SpanAttributes = dict[str, AttributeValue]
-# Provider names in the conventions that differ from ours.
-PROVIDER_NAMES = {
-    "azure": "azure.ai.openai",
-    "google": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "x-ai": "x_ai",
-    "aws": "aws.bedrock",
-}
 PARAMETER_NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -72,7 +65,7 @@ def build_client_attributes(call: Call, event: Event) -> SpanAttributes:
     return _drop_empty(
         {
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": PROVIDER_NAMES.get(upstream.provider, upstream.provider),
+            "gen_ai.provider.name": get_provider(upstream.provider).trace_name or upstream.provider,
             "gen_ai.request.model": event.model,
             "gen_ai.request.stream": event.stream,
             **given,

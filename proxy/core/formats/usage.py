@@ -11,6 +11,15 @@ from itertools import islice
 from typing import Any, Final
 
 from plans.pricing import NO_TOKEN_DETAILS, TokenDetails
+from proxy.core.providers import (
+    CACHE_READ_NAMES,
+    CACHE_WRITE_NAMES,
+    COMPLETION_NAMES,
+    PROMPT_NAMES,
+    REASONING_NAMES,
+    TOTAL_NAMES,
+    get_provider,
+)
 from proxy.core.tokens import TOKENS_PER_TOOL_CALL, count_prompt_tokens, count_text, find_encoding
 from proxy.core.types import Message
 
@@ -64,34 +73,11 @@ MAX_SERVICE_TIER_LENGTH: Final = 40
 MAX_USAGE_NAMES: Final = 200  # read of a usage; a tenth of that in nested objects
 MAX_COST_USD: Final = Decimal(100_000)
 TICKS_PER_USD: Final = Decimal(10**10)
-PROMPT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
-COMPLETION_NAMES: Final = (
-    "completion_tokens",
-    "output_tokens",
-    "candidatesTokenCount",
-    "outputTokens",
-)
-TOTAL_NAMES: Final = ("total_tokens", "totalTokenCount", "totalTokens")
-CACHE_READ_NAMES: Final = (
-    "cached_tokens",
-    "prompt_cache_hit_tokens",
-    "num_cached_tokens",
-    "cachedContentTokenCount",
-    "cache_read_tokens",
-    "cacheReadInputTokens",
-    "cache_read_input_tokens",
-)
-CACHE_WRITE_NAMES: Final = (
-    "cache_write_tokens",
-    "cache_creation_tokens",
-    "cache_creation_input_tokens",
-)
 ANTHROPIC_NAMES: Final = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
     "cache_creation",
 )
-REASONING_NAMES: Final = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 PROMPT_DETAILS_NAMES: Final = ("prompt_tokens_details", "input_tokens_details")
 COMPLETION_DETAILS_NAMES: Final = ("completion_tokens_details", "output_tokens_details")
 ORDINARY_NAMES: Final = frozenset(
@@ -103,10 +89,6 @@ ORDINARY_NAMES: Final = frozenset(
         COMPLETION_DETAILS_NAMES[0],
     }
 )
-# Providers whose `completion_tokens` exclude reasoning, in case they omit the total.
-REASONING_APART_PROVIDERS: Final = frozenset({"x-ai", "google"})
-# Providers for which a charge of 0 is the bill; others report 0 if they do not know the price.
-FREE_PROVIDERS: Final = frozenset({"openrouter"})
 UsageReport = Mapping[str, Any]
 _EMPTY_REPORT: Final[UsageReport] = {}
 
@@ -278,9 +260,9 @@ def _add_reasoning(
     reasoning, citations = _count_reasoning(value), _find_count((value,), ("citation_tokens",)) or 0
     if total is not None and total > prompt + completion:
         return total - prompt
-    if reasoning > completion or (total is None and provider in REASONING_APART_PROVIDERS):
+    if reasoning > completion or (total is None and get_provider(provider).has_reasoning_apart):
         completion += reasoning
-    return completion + (citations if provider == "perplexity" else 0)
+    return completion + (citations if get_provider(provider).bills_citations else 0)
 
 
 def _parse_details(
@@ -379,7 +361,8 @@ def _parse_charge(value: UsageReport, provider: str) -> Decimal | None:
         return None  # the provider's own charge is unknown
     if behind is not None and (own_key is True or (own_key is None and behind > paid)):
         paid += behind
-    return _drop_absurd_cost(paid) if paid or provider in FREE_PROVIDERS else None
+    is_bill = paid or get_provider(provider).is_free_charge_billed
+    return _drop_absurd_cost(paid) if is_bill else None
 
 
 def _drop_absurd_cost(dollars: Decimal) -> Decimal | None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.core.config import ProviderEndpoint
+from proxy.core.providers import get_provider
 from proxy.core.types import Message
 
 # Anthropic reads a prefix only where an earlier prompt had a breakpoint: `cache_control` on a
@@ -16,23 +17,15 @@ from proxy.core.types import Message
 # not cached and costs nothing extra, so lengths are not checked here.
 BREAKPOINT_FIELD = "cache_control"
 BREAKPOINT_VALUE = {"type": "ephemeral"}
-# Providers that understand breakpoints, by their id in the price list. Others may answer 400 to an
-# unknown field.
-BREAKPOINT_PROVIDERS = frozenset({"anthropic"})
-# Anthropic's own endpoint for the OpenAI SDK has no prefix cache
-# (platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk). Gateways that turn chat
-# completions into Anthropic's own requests have one.
-HOSTS_WITHOUT_CACHE = frozenset({"api.anthropic.com"})
 # Tool results are plain text in many gateways.
 MARKABLE_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
 
 def reads_breakpoints(upstream: ProviderEndpoint) -> bool:
     """Return whether the upstream uses breakpoints."""
-    return (
-        upstream.provider in BREAKPOINT_PROVIDERS
-        and urlsplit(upstream.base_url).hostname not in HOSTS_WITHOUT_CACHE
-    )
+    provider = get_provider(upstream.provider)
+    hostname = urlsplit(upstream.base_url).hostname
+    return provider.reads_breakpoints and hostname not in provider.hosts_without_cache
 
 
 def has_breakpoint(request: Any) -> bool:

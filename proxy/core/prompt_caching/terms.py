@@ -11,12 +11,7 @@ from proxy.core.prompt_caching.conversations import (
     LastPrompt,
     observed_price_ratio,
 )
-
-# OpenAI keeps an unused prefix for five to ten minutes and Anthropic for five (`evaluation.rules`
-# cites their pages). Of others little is published. A warm chat taken for a cold one is at worst
-# compressed too early.
-PREFIX_LIFETIME_SECONDS = 600.0
-PREFIX_LIFETIME_SECONDS_BY_PROVIDER = {"anthropic": 300.0}
+from proxy.core.providers import get_provider
 
 
 def compression_terms(
@@ -72,6 +67,5 @@ def prefix_is_warm(sent: LastPrompt, provider: str, now: float | None = None) ->
 
     `provider`: its id in the price list.
     """
-    return (
-        time.time() if now is None else now
-    ) - sent.sent_at <= PREFIX_LIFETIME_SECONDS_BY_PROVIDER.get(provider, PREFIX_LIFETIME_SECONDS)
+    asked_at = time.time() if now is None else now
+    return asked_at - sent.sent_at <= get_provider(provider).prefix_lifetime_seconds

@@ -8,7 +8,8 @@ import pytest
 from plans.pricing import Price
 from proxy.core.compression.turn_forecast import expected_turns
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
-from proxy.core.prompt_caching.terms import PREFIX_LIFETIME_SECONDS, compression_terms
+from proxy.core.prompt_caching.terms import compression_terms
+from proxy.core.providers import PREFIX_LIFETIME_SECONDS
 
 PRICE = Price(input=Decimal("2.5"), output=Decimal(10), cached_input=Decimal("0.25"))
 NOW = 1_000_000.0
