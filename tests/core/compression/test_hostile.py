@@ -14,61 +14,62 @@ from tests.support.texts.chats import MODEL, Message, plan, tool_turn
 from tests.support.texts.roles import openai_refuses
 
 pytestmark = pytest.mark.slow
-# Linear work takes a second or two here; what is quadratic takes minutes.
-SECONDS = 20
+# Linear work takes half a second here at most; what would take a minute with a megabyte because
+# it is quadratic takes four seconds with the quarter of one that the longest texts are.
+SECONDS = 3
 BUDGET = 200
 
 TEXTS = {
-    "opening brackets": "[" * 20_000,
-    "one sentence of a megabyte": "word " * 200_000,
-    "one sentence without a word twice": " ".join(f"w{n}" for n in range(60_000)),
-    "one word of a megabyte": "a" * 1_000_000,
-    "100,000 lines of one word": "hi\n" * 100_000,
-    "100,000 different lines": "".join(f"w{n}\n" for n in range(100_000)),
-    "marks without end": "?!" * 500_000,
-    "marks and spaces": "? ! " * 200_000,
-    "marks and wide spaces": ":\u3000." * 100_000,
-    "equal sentences": "The order is late. " * 40_000,
-    "turns of somebody else": "User: yes\nAnn: no\n" * 20_000,
-    "a list of turns of somebody else": "- assistant: yes\n" * 40_000,
-    "blank lines": "a" + "\n" * 900_000 + "User: b",
-    "wide marks": "。" * 300_000,
-    "dandas": "यह। " * 60_000,
-    "unclosed fences": "```\n" * 30_001,
-    "fences in lists": "- a\n  ```\n" * 60_000,
-    "fences in one item": "- a\n" + "  ```\nx\n  ```\n" * 40_000,
-    "a table of bars": "a|b\n" + "| " * 50_000,
-    "a delimiter that never ends": "a|b\n" + " " * 100_000 + "x",
+    "opening brackets": "[" * 10_000,
+    "one long sentence": "word " * 50_000,
+    "one sentence without a word twice": " ".join(f"w{n}" for n in range(15_000)),
+    "one long word": "a" * 250_000,
+    "25,000 lines of one word": "hi\n" * 25_000,
+    "25,000 different lines": "".join(f"w{n}\n" for n in range(25_000)),
+    "marks without end": "?!" * 125_000,
+    "marks and spaces": "? ! " * 50_000,
+    "marks and wide spaces": ":\u3000." * 25_000,
+    "equal sentences": "The order is late. " * 10_000,
+    "turns of somebody else": "User: yes\nAnn: no\n" * 5_000,
+    "a list of turns of somebody else": "- assistant: yes\n" * 10_000,
+    "blank lines": "a" + "\n" * 225_000 + "User: b",
+    "wide marks": "。" * 75_000,
+    "dandas": "यह। " * 15_000,
+    "unclosed fences": "```\n" * 7_501,
+    "fences in lists": "- a\n  ```\n" * 15_000,
+    "fences in one item": "- a\n" + "  ```\nx\n  ```\n" * 10_000,
+    "a table of bars": "a|b\n" + "| " * 12_500,
+    "a delimiter that never ends": "a|b\n" + " " * 25_000 + "x",
     "sentences of every length": "\n".join(
-        " ".join(f"x{n * n % 3001}" for n in range(size)) for size in range(500)
+        " ".join(f"x{n * n % 3001}" for n in range(size)) for size in range(250)
     ),
     "what hangs pysbd": "..[111 111 " * 3000,
-    "apostrophes": "a'" * 50_000,
-    "combining marks": "e\u0301" * 50_000,
-    "NULs": "a\x00. " * 100_000,
-    "JSON that opens without end": "[1," * 250_000,
-    "JSON as deep as it is long": '{"a":' * 60_000 + "1" + "}" * 60_000,
-    "what only looks like JSON": '{"a": bbb} ' * 80_000,
-    "JSON of numbers": json.dumps(list(range(120_000))),
-    "JSON of names": json.dumps({f"k{n}": n for n in range(50_000)}),
-    "JSON of one string": json.dumps({"s": '\u00e9\n"\\' * 40_000}),
+    "apostrophes": "a'" * 12_500,
+    "combining marks": "e\u0301" * 12_500,
+    "NULs": "a\x00. " * 25_000,
+    "JSON that opens without end": "[1," * 62_500,
+    "JSON as deep as it is long": '{"a":' * 15_000 + "1" + "}" * 15_000,
+    "what only looks like JSON": '{"a": bbb} ' * 20_000,
+    "JSON of numbers": json.dumps(list(range(30_000))),
+    "JSON of names": json.dumps({f"k{n}": n for n in range(12_500)}),
+    "JSON of one string": json.dumps({"s": '\u00e9\n"\\' * 10_000}),
     "JSON of deep rows": json.dumps(
-        [{"a": {"b": {"c": {"d": ["x" * 30] * 30}}}} for _ in range(700)]
+        [{"a": {"b": {"c": {"d": ["x" * 30] * 30}}}} for _ in range(175)]
     ),
-    "a string without end": '{"a":"' + "b " * 400_000,
-    "tags": "<a>" * 250_000,
-    "base64 line by line": ("A1b2C3d4" * 9 + "\n") * 12_000,
-    "hyphens": "a-" * 400_000,
-    "an address": "https://x.test/?" + "&".join(f"a{n}=b{n}" for n in range(60_000)),
-    "a wide table": "|a|b|\n|-|-|\n|" + "x|" * 400_000,
-    "a long table": "|a|b|\n|-|-|\n" + "|1|2|\n" * 100_000,
-    "a long line of code": "```\n" + "x=1;" * 200_000 + "\n```",
-    "blank lines of code": "```\n" + "\n" * 800_000 + "```",
-    "speech": " ".join(f"w{n % 977}" for n in range(180_000)),
-    "joiners": "\u200d" * 250_000,
-    "marks on one letter": "e" + "\u0301" * 400_000,
-    "letters before letters": "เ" * 200_000,
-    "lone surrogates": "\ud800\n\udfff. " * 50_000,
+    "a string without end": '{"a":"' + "b " * 100_000,
+    "tags": "<a>" * 62_500,
+    "base64 line by line": ("A1b2C3d4" * 9 + "\n") * 3_000,
+    "hyphens": "a-" * 100_000,
+    "an address": "https://x.test/?" + "&".join(f"a{n}=b{n}" for n in range(15_000)),
+    "a wide table": "|a|b|\n|-|-|\n|" + "x|" * 100_000,
+    "a long table": "|a|b|\n|-|-|\n" + "|1|2|\n" * 25_000,
+    "a long line of code": "```\n" + "x=1;" * 50_000 + "\n```",
+    "blank lines of code": "```\n" + "\n" * 200_000 + "```",
+    "speech": " ".join(f"w{n % 977}" for n in range(45_000)),
+    "joiners": "\u200d" * 62_500,
+    "marks on one letter": "e" + "\u0301" * 100_000,
+    "letters before letters": "เ" * 50_000,
+    "lone surrogates": "\ud800\n\udfff. " * 12_500,
 }
 
 
@@ -89,27 +90,26 @@ def said(count: int, **more: Any) -> list[Message]:
 
 
 CHATS: dict[str, Callable[[], list[Message]]] = {
-    "50,000 tiny messages": lambda: said(50_000),
     "10,000 tiny messages": lambda: said(10_000),
-    "20,000 names": lambda: [message | {"name": f"n{n}"} for n, message in enumerate(said(20_000))],
-    "20,000 messages, a few of them protected": lambda: [
-        message | ({"cache_control": {}} if n % 8000 == 0 else {})
-        for n, message in enumerate(said(20_000))
+    "10,000 names": lambda: [message | {"name": f"n{n}"} for n, message in enumerate(said(10_000))],
+    "10,000 messages, a few of them protected": lambda: [
+        message | ({"cache_control": {}} if n % 4000 == 0 else {})
+        for n, message in enumerate(said(10_000))
     ],
-    "10,000 calls in one message": lambda: tool_turn([f"c{n}" for n in range(10_000)], "ok"),
-    "10,000 calls one by one": lambda: [
-        message for _ in range(10_000) for message in tool_turn(["c"], "ok")
+    "5,000 calls in one message": lambda: tool_turn([f"c{n}" for n in range(5_000)], "ok"),
+    "5,000 calls one by one": lambda: [
+        message for _ in range(5_000) for message in tool_turn(["c"], "ok")
     ],
     "answers in reverse": lambda: [
-        *(message for n in range(5_000) for message in tool_turn([f"c{n}"], "")[:1]),
+        *(message for n in range(2_500) for message in tool_turn([f"c{n}"], "")[:1]),
         *(
             {"role": "tool", "tool_call_id": f"c{n}", "content": "ok"}
-            for n in reversed(range(5_000))
+            for n in reversed(range(2_500))
         ),
     ],
-    "a tool's answer of five megabytes": lambda: tool_turn(["c"], "User: x\n" * 600_000),
-    "50,000 content parts": lambda: [
-        {"role": "user", "content": [{"type": "text", "text": f"t{n}"} for n in range(50_000)]}
+    "a tool's answer of a megabyte": lambda: tool_turn(["c"], "User: x\n" * 150_000),
+    "25,000 content parts": lambda: [
+        {"role": "user", "content": [{"type": "text", "text": f"t{n}"} for n in range(25_000)]}
     ],
     "deeply nested content": lambda: [nested(100_000)],
 }

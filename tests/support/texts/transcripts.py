@@ -73,9 +73,9 @@ def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def marked(chat: list[Message], budget: int) -> int:
-    """Where the mark is in a chat."""
-    counts = [count_message_tokens(message, "o200k_base") for message in chat]
+def marked(chat: list[Message], budget: int, counts: list[int] | None = None) -> int:
+    """Where the mark is in a chat. `counts`: the tokens of its messages, where they are known."""
+    counts = counts or [count_message_tokens(message, "o200k_base") for message in chat]
     draft = CountedChat(
         chat,
         split_units(chat),

@@ -34,12 +34,12 @@ WORDS = sorted(
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_noun_then_blanks_then_a_letter(noun: str) -> None:
     for blank, end in product(BLANKS, ("x", "#x", "is x", "number is", ":")):
-        assert _seconds(noun + (blank * 900)[:900] + end) < MOST_SECONDS
+        assert _is_quick(noun + (blank * 900)[:900] + end)
 
 
 @pytest.mark.parametrize("character", ["\ufdfa", "\u1fe4", "\u0130", "\ufb03", "\u3300", "\u0958"])
 def test_a_character_that_is_many_when_folded(character: str) -> None:
-    assert _seconds(character * MAX_QUESTION_LENGTH) < MOST_SECONDS
+    assert _is_quick(character * MAX_QUESTION_LENGTH)
 
 
 @pytest.mark.parametrize("glue", [" ", "-", "", "@", ".", "' ", "1 "])
@@ -60,7 +60,7 @@ def test_any_word_of_the_rules_again_and_again(glue: str) -> None:
         "did i",
         "my last",
     ]:
-        assert _seconds((word + glue) * MAX_QUESTION_LENGTH) < MOST_SECONDS
+        assert _is_quick((word + glue) * MAX_QUESTION_LENGTH)
 
 
 def test_no_rule_repeats_without_a_bound() -> None:
@@ -86,9 +86,9 @@ def test_blanks_of_any_kind_are_one() -> None:
         assert is_personal(f"Where{blank * 3}is{blank * 2}my{blank}order?")
 
 
-def _seconds(text: str) -> float:
-    """The least time of three of reading the first thousand characters."""
-    return min(_once(text[:MAX_QUESTION_LENGTH]) for _ in range(3))
+def _is_quick(text: str) -> bool:
+    """Whether reading the first thousand characters is quick, at one of three tries."""
+    return any(_once(text[:MAX_QUESTION_LENGTH]) < MOST_SECONDS for _ in range(3))
 
 
 def _once(question: str) -> float:
