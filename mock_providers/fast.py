@@ -1,13 +1,13 @@
-"""A provider that costs next to nothing: OpenAI's chat API as a bare asyncio protocol,
-some 40,000 answers a second on a core.
+"""A fast mock of OpenAI's chat API: a bare asyncio protocol, about 40,000 answers a second per core.
 
     python -m mock_providers.fast --port 9000
 
-Each answer is signed: its text begins with the question asked, in brackets. `GET /ledger` tells
-what was asked under `/v1`; the same API under `/direct`, for measuring the upstream alone, stays
-out of it. A stream whose request holds `metadata: {"chunks": "50", "every_ms": "100"}` sends so
-many chunks on that schedule, each with its number and the time it was due (`time.monotonic_ns`).
-Shapes: platform.openai.com/docs/api-reference/chat (object, streaming).
+Each answer's text begins with the question in brackets, so that a wrong answer is recognised. `GET
+/ledger` returns the requests and tokens counted under `/v1`; the same API under `/direct`, for
+measuring the upstream alone, is not counted. A stream whose request has `metadata: {"chunks": "50",
+"every_ms": "100"}` sends that many chunks on that schedule, each with its number and the time it
+was due (`time.monotonic_ns`). Shapes: platform.openai.com/docs/api-reference/chat (object,
+streaming).
 """
 
 import argparse
@@ -45,17 +45,15 @@ PLAIN_CHUNKS = 8
 
 
 class Ledger:
-    """What was asked, for the bill."""
+    """Counts of requests and tokens under `/v1`, to compare with the gateway's ledger."""
 
     def __init__(self) -> None:
         self.seen = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0}
         self.numbers = itertools.count(1)
 
     def usage(self, path: bytes, raw: bytes, completion: int) -> bytes:
-        """Count a request; its usage object.
-
-        A token is four bytes here: a bill has to be agreed on, not right.
-        """
+        """Count a request under `/v1` and return its usage object."""
+        # A token is four bytes here: both ledgers must agree on the bill, it need not be right.
         prompt = len(raw) // 4
         if path.startswith(b"/v1/"):
             self.seen["requests"] += 1
@@ -65,7 +63,7 @@ class Ledger:
 
 
 class Upstream(asyncio.Protocol):
-    """One connection of a client."""
+    """One client connection."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -122,7 +120,7 @@ class Upstream(asyncio.Protocol):
     def _stream(
         self, path: bytes, raw: bytes, asked: dict[str, Any], number: int, created: int
     ) -> None:
-        """The role, then each chunk when it is due, then the finish and the usage."""
+        """Send the role, each chunk when it is due, then the finish reason and the usage."""
         pace = asked.get("metadata") or {}
         chunks, every = int(pace.get("chunks", PLAIN_CHUNKS)), int(pace.get("every_ms", 0)) / 1000
         usage = self._ledger.usage(path, raw, chunks)
@@ -164,7 +162,7 @@ def _chunked(data: bytes) -> bytes:
 
 
 async def serve(port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve on the loopback interface until the process ends."""
     ledger = Ledger()
     server = await asyncio.get_running_loop().create_server(
         lambda: Upstream(ledger), "127.0.0.1", port, backlog=1024

@@ -1,8 +1,7 @@
-"""A provider that says given bytes over a raw socket:
-status line, headers, pieces and line ends are the test's to choose.
+"""A mock provider that sends given bytes over a raw socket, to test other providers' exact output.
 
-`mock_providers.server` gives completions again in our own words; what others write has to be sent
-as they write it.
+The test chooses status line, headers, writes and line ends; `mock_providers.server` builds
+completions itself.
 """
 
 import socketserver
@@ -19,9 +18,9 @@ JSON = ("content-type: application/json",)
 
 @dataclass(frozen=True)
 class Script:
-    """What is said to one question.
+    """The reply to one question.
 
-    `pieces`: each is a write of its own; without `chunked` the closed connection ends the body.
+    Each of `pieces` is one write. Without `chunked` the closed connection ends the body.
     """
 
     pieces: tuple[bytes, ...]
@@ -32,7 +31,7 @@ class Script:
 
 @dataclass
 class ScriptedProvider:
-    """`scripts`: by the text of the last message; `asked`: those texts, in the order they came."""
+    """A provider with `scripts` by the text of the last message; `asked`: those texts, in order."""
 
     scripts: dict[str, Script] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -46,7 +45,7 @@ class ScriptedProvider:
 
 @contextmanager
 def running_provider(scripts: dict[str, Script]) -> Iterator[ScriptedProvider]:
-    """The provider, listening on a free port until the block ends."""
+    """Run the provider on a free loopback port until the block ends."""
     provider = ScriptedProvider(scripts)
 
     class Handler(socketserver.StreamRequestHandler):

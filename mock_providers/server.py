@@ -1,7 +1,7 @@
-"""A provider that answers as a script says: an ASGI application, and ways to serve it.
+"""A scripted mock provider: an ASGI application, and functions that serve it.
 
-A script is a function from what was asked to an `Answer`, which holds all there is to say: the
-completion, whole or streamed, the status, how long everything takes and where it breaks off.
+A script maps a request to an `Answer`: the completion, whole or streamed, the status, the delays
+and where the connection breaks.
 
     def script(asked: Asked) -> Answer:
         return Answer(completion=shapes.build_completion("Pay by card.", ...), delay=0.3)
@@ -31,7 +31,7 @@ WORDS_PER_CHUNK = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request. `body`: what its JSON says, None for none; `caller`: the port it came from."""
+    """A received request; `body`: its parsed JSON, None if invalid; `caller`: the client's port."""
 
     method: str
     path: str
@@ -46,18 +46,19 @@ class Asked:
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream is to end with its usage."""
+        """Whether the request asks for the usage at the end of the stream."""
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is said to one request; times in seconds.
+    """The reply to one request; times in seconds.
 
-    `completion` is streamed where that is asked for; without one `body` is sent under `status`:
-    any JSON, or bytes as they are. `delay`: before the first byte. Of a stream: `events` instead of
-    our own, `event_delay` after each, `max_events` until it ends, by a broken connection where it
-    `breaks`. `sent` is told the number of each event once it went out, 0 for what is sent whole.
+    `completion` is streamed if the request asks for a stream. Without one, `body` is sent under
+    `status`: any JSON, or raw bytes. `delay`: before the first byte. For a stream: `events` replace
+    the generated ones, `event_delay` follows each, `max_events` ends it early, with a broken
+    connection if `breaks`. `sent` is called with the number of each event after it was sent, with 0
+    for a whole body.
     """
 
     completion: shapes.Body | None = None
@@ -78,8 +79,8 @@ Script = Callable[[Asked], Answer | Awaitable[Answer]]
 class MockProvider:
     """The ASGI application.
 
-    `asked`: every request, in the order they came; `cancelled`: how many callers did not wait for
-    the end of their answer.
+    `asked`: all requests in order of arrival; `cancelled`: clients that disconnected before the end
+    of their answer.
     """
 
     script: Script
@@ -124,8 +125,7 @@ class MockProvider:
 
 @contextmanager
 def serve_in_thread(application: Any) -> Iterator[str]:
-    """The application on a free port of the loopback interface until the block ends:
-    its address, without a path."""
+    """Serve the application on a free loopback port until the block ends; yield its base URL."""
     config = uvicorn.Config(
         application, host="127.0.0.1", port=0, log_level="critical", lifespan="off"
     )
@@ -144,7 +144,7 @@ def serve_in_thread(application: Any) -> Iterator[str]:
 
 
 def serve(application: Any, port: int) -> None:
-    """The application in this process until it is ended."""
+    """Serve the application in this process until it ends."""
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
@@ -189,5 +189,4 @@ async def _start(send: Send, status: int, media_type: bytes) -> None:
 
 
 async def _leaves_within(gone: "asyncio.Future[Any]", seconds: float) -> bool:
-    """Whether the caller leaves within that time."""
     return bool((await asyncio.wait({gone}, timeout=seconds))[0])

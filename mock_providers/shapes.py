@@ -1,4 +1,4 @@
-"""Bodies as OpenAI sends them: completions, the chunks of a stream, usage, errors, models.
+"""Builders of OpenAI's bodies: completions, stream chunks, usage, errors, model lists.
 
 Shapes: platform.openai.com/docs/api-reference/chat (object, streaming, errors).
 """
@@ -13,7 +13,7 @@ DONE_EVENT = b"data: [DONE]\n\n"
 
 
 def build_usage(prompt: int, completion: int, *, cached: int = 0) -> Body:
-    """What is billed; `cached` of the prompt's tokens were in the prefix cache."""
+    """Build the usage object; `cached` of the prompt's tokens were read from the prefix cache."""
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -39,7 +39,7 @@ def build_completion(
     fingerprint: str = "fp_44709d6fcb",
     **message: Any,
 ) -> Body:
-    """A whole `chat.completion`; `message` adds to its message, or replaces parts of it."""
+    """Build a `chat.completion`; `message` adds or replaces fields of its message."""
     said = {"role": "assistant", "content": text, "refusal": None, "annotations": []} | message
     choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
     return {
@@ -68,8 +68,10 @@ def build_model_list(*names: str, owner: str) -> Body:
 
 
 def iter_chunks(completion: Body, *, include_usage: bool, words: int) -> Iterator[Body]:
-    """The completion as OpenAI streams it: the role, the text in pieces of so many words,
-    the finish reason and, when asked for, the usage."""
+    """Yield a completion as stream chunks: role, text, finish reason and, if asked for, usage.
+
+    A text chunk has `words` words.
+    """
     choice = completion["choices"][0]
     base: Body = {name: completion[name] for name in completion if name not in ("choices", "usage")}
     base["object"] = "chat.completion.chunk"
@@ -89,7 +91,7 @@ def iter_chunks(completion: Body, *, include_usage: bool, words: int) -> Iterato
 
 
 def iter_pieces(text: str, words: int) -> Iterator[str]:
-    """The text in pieces of so many words; together they are the text."""
+    """Split the text into pieces of `words` words that join to the same text."""
     split = text.split(" ")
     for start in range(0, len(split), words):
         piece = " ".join(split[start : start + words])
@@ -97,7 +99,7 @@ def iter_pieces(text: str, words: int) -> Iterator[str]:
 
 
 def encode_events(chunks: Iterable[Body]) -> Iterator[bytes]:
-    """Server-sent events, `[DONE]` included."""
+    """Encode chunks as server-sent events, `[DONE]` included."""
     for chunk in chunks:
         yield b"data: %b\n\n" % orjson.dumps(chunk)
     yield DONE_EVENT

@@ -1,4 +1,4 @@
-"""Who may see and do what: a person's tenant, the permissions that count, Django's groups."""
+"""Access rights: a user's tenant, the permissions a tenant's user can hold, Django's groups."""
 
 from typing import Any, Final
 
@@ -56,14 +56,14 @@ REPORT_PERMISSIONS: Final = (
 
 
 def get_user_tenant(user: Any) -> Tenant | None:
-    """The one tenant that this person belongs to; None: the platform, and with it every tenant.
+    """Return the tenant the user belongs to; None for the platform, which sees every tenant.
 
-    Raises PermissionDenied for a tenant's admin who belongs to none: nobody sees everything by
-    mistake.
+    Raises PermissionDenied for a member of the tenant admin group without a tenant.
     """
     membership = Membership.objects.filter(user_id=user.pk).select_related("tenant").first()
     if membership:
         return membership.tenant
+    # Without a membership they would count as the platform's and see everything by mistake.
     if not user.is_superuser and user.groups.filter(name=TENANT_ADMIN).exists():
         raise PermissionDenied(
             "You are a tenant's admin, but of no tenant yet: ask a platform admin "
@@ -73,7 +73,7 @@ def get_user_tenant(user: Any) -> Tenant | None:
 
 
 def is_tenant_bound(user: Any) -> bool:
-    """Whether the person is held to one tenant's rows, if they have one yet."""
+    """Whether the user may see one tenant's rows only, or none while no tenant is assigned."""
     try:
         return get_user_tenant(user) is not None
     except PermissionDenied:
@@ -81,14 +81,17 @@ def is_tenant_bound(user: Any) -> bool:
 
 
 def list_user_plans(user: Any) -> QuerySet[Plan]:
-    """The plans whose pages this person may open. Raises PermissionDenied as `tenant_of` does."""
+    """Return the plans whose pages the user may open.
+
+    Raises PermissionDenied as `get_user_tenant` does.
+    """
     tenant = get_user_tenant(user)
     plans = Plan.objects.select_related("tenant")
     return plans if tenant is None else plans.filter(tenant=tenant)
 
 
 def can_see_reports(user: Any) -> bool:
-    """Whether the person may look at reports, of their tenant or of all."""
+    """Whether the user may see reports, of their tenant or of all."""
     return bool(
         user
         and user.is_authenticated
@@ -98,11 +101,10 @@ def can_see_reports(user: Any) -> bool:
 
 
 class TenantPermissionBackend:
-    """Refuses a tenant's person whatever is beyond their tenant
-    before another backend can grant it (`PermissionDenied` ends the asking).
+    """Authentication backend that denies tenants' users all permissions outside TENANT_PERMISSIONS.
 
-    So a permission given by mistake, to them or to their group, opens nothing of the platform's.
-    Superusers are asked nothing by Django. Nobody logs in by it, so it has no `get_user`.
+    It comes before the backends that grant. It logs nobody in, so it has no `get_user`. Django does
+    not ask backends about superusers.
     """
 
     def authenticate(self, request: Any, **_: Any) -> None:
@@ -114,12 +116,14 @@ class TenantPermissionBackend:
             and user_obj.is_authenticated
             and _is_tenant_bound_memoized(user_obj)
         ):
+            # Django then asks no further backend: a permission granted by mistake, to the user or
+            # their group, opens nothing of the platform's.
             raise PermissionDenied
         return False
 
 
 def _is_tenant_bound_memoized(user: Any) -> bool:
-    """Asked dozens of times for a page: kept with the user, as Django keeps the permissions."""
+    # A page asks dozens of times: kept with the user, as Django keeps the permissions.
     kept: bool | None = user.__dict__.get("_of_a_tenant")
     if kept is None:
         kept = user.__dict__["_of_a_tenant"] = is_tenant_bound(user)
@@ -143,7 +147,7 @@ VIEWER_PERMISSIONS: Final = frozenset({"stats.view_rollup", "stats.view_requeste
 
 
 def build_group_permissions(every: set[str]) -> dict[str, frozenset[str]]:
-    """The permissions of each group, of those that there are ("app.codename")."""
+    """Return the permissions of each group, as far as they exist in `every` ("app.codename")."""
     ours = {name for name in every if name.partition(".")[0] in PRODUCT_APPS}
     return {
         PLATFORM_ADMIN: frozenset(
@@ -155,8 +159,10 @@ def build_group_permissions(every: set[str]) -> dict[str, frozenset[str]]:
 
 
 def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -> None:
-    """After the migration of an app (`apps`: the models as migrated), or a flush:
-    its permissions first, as this may be called before Django makes them."""
+    """Create the groups and add their permissions, after an app's migration or a flush.
+
+    `apps`: the models as migrated.
+    """
     try:
         group_model, permission_model = (
             apps.get_model("auth", "Group"),
@@ -164,6 +170,7 @@ def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -
         )
     except LookupError:  # migrated back to before there were any
         return
+    # This may be called before Django creates the permissions.
     create_permissions(sender, verbosity=0, using=using, apps=apps)
     rows = permission_model.objects.using(using).select_related("content_type")
     found = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}

@@ -1,4 +1,4 @@
-"""Django finds the admin pages by importing this package."""
+"""Admin pages; Django finds them by importing this package."""
 
 from plans.admin import keys, plans, prices, site, tenants, users
 

@@ -1,5 +1,4 @@
-"""A change that could serve other answers is asked about first:
-what changes, what it risks, and why it is made."""
+"""Confirmation of plan changes that could serve other answers: changes, risks and a reason."""
 
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ REASON_FIELD: Final = "_reason"
 
 
 class ReasonForm(forms.Form):
-    """One line of text that the history keeps."""
+    """One line of text for the history."""
 
     reason = forms.CharField(
         max_length=MAX_REASON_LENGTH,
@@ -37,7 +36,7 @@ class ReasonForm(forms.Form):
 
 
 class ConfirmChangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin of plans."""
+    """Ask for confirmation of risky plan changes; goes before ModelAdmin."""
 
     def changeform_view(
         self,
@@ -55,7 +54,7 @@ class ConfirmChangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def _build_confirmation_page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """The page that asks; None: nothing to ask, or answered, or not valid anyway."""
+        """Build the confirmation page; None if no risk is left to confirm or the form is invalid."""
         plan = self.get_object(request, unquote(object_id))
         if plan is None or not self.has_change_permission(request, plan):
             return None

@@ -1,5 +1,7 @@
-"""The admin's History of a row: who changed what, when and why, field by field in the form's words,
-and the way back."""
+"""The admin's history of a row: who changed what, when and why, and reverting to a version.
+
+Changes are listed by field, in the wording of the form.
+"""
 
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -33,7 +35,7 @@ KIND_LABELS: Final = {"+": "Made", "~": "Changed", "-": "Deleted"}
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of the history. `record`: the note to go back to, 0: none."""
+    """One line of the history; `record`: id of the history record to revert to, 0 for none."""
 
     at: datetime
     who: str
@@ -45,7 +47,7 @@ class HistoryEntry:
 
 
 class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin, for a model with `history = Records()`."""
+    """History and revert pages for a model with a `ConfigHistory`; goes before ModelAdmin."""
 
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_revert"
@@ -59,7 +61,7 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Every change that was noted, the newest first."""
+        """Show all recorded changes, newest first."""
         row = self._get_row(request, object_id)
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
@@ -72,10 +74,10 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         return TemplateResponse(request, "admin/history.html", context | (extra_context or {}))
 
     def revert_view(self, request: HttpRequest, object_id: str, record: int) -> HttpResponse:
-        """What would change, and a reason, before the old settings are saved as a new version.
+        """Show what a revert would change; given a reason, save the old settings as a new version.
 
-        What no longer runs is refused by field; what somebody saved since the page was opened is
-        shown before anything takes its place.
+        Settings that no longer run are rejected by field. What was saved since the page was opened
+        is shown before it is overwritten.
         """
         row = self._get_row(request, object_id)
         if not self.has_change_permission(request, row):
@@ -176,7 +178,7 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
 
 def _list_changes_meanwhile(request: HttpRequest, draft: Any) -> list[str]:
-    """What somebody saved between the page that asked and its answer."""
+    """Describe what was saved since the posted page was opened."""
     token = request.POST.get(OPENED_WITH_FIELD)
     if not token:
         return []
@@ -188,9 +190,9 @@ def _list_changes_meanwhile(request: HttpRequest, draft: Any) -> list[str]:
 
 
 def _list_visible_records(request: HttpRequest, row: Any) -> Any:
-    """What this person may know of: a row that came from another tenant
-    has its earlier settings there."""
+    """Return the history records of the row that the user may see."""
     notes, tenant = get_row_history(row), get_user_tenant(request.user)
+    # A row that came from another tenant has its earlier settings there.
     return (
         notes.filter(tenant_id=tenant.pk)
         if tenant is not None and hasattr(row, "tenant_id")
@@ -214,11 +216,12 @@ def _build_entry(
 
 
 def _iter_action_entries(row: Any) -> Iterable[HistoryEntry]:
-    """What staff did to the row besides changing it, as their actions wrote it down in words."""
+    """Yield entries for staff actions on the row, from Django's admin log."""
     kind = get_content_type_for_model(row)
     for log in LogEntry.objects.filter(content_type=kind, object_id=str(row.pk)).select_related(
         "user"
     )[:MAX_ENTRIES_PER_PAGE]:
+        # Django's own messages are JSON lists: those changes are in the history already.
         if log.change_message and not log.change_message.startswith("["):
             yield HistoryEntry(log.action_time, log.user.get_username(), log.change_message, "", [])
 
@@ -229,5 +232,5 @@ def _describe_record(note: Any) -> str:
 
 
 def get_field_label(form: forms.BaseForm, name: str) -> str:
-    """What the form calls the field."""
+    """Return the form's label of the field."""
     return str(form.fields[name].label) if name in form.fields else "The whole"

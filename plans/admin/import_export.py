@@ -1,5 +1,4 @@
-"""Import and export of a list in the admin: a dry run that shows each row's change,
-then all of them or none."""
+"""Import and export in the admin: a dry run shows each row's change, then all are saved or none. The content the dry run read; `seen`: signed versions of the saved rows it compared with."""
 
 from typing import Any, ClassVar, Final
 
@@ -23,7 +22,7 @@ SEEN_SALT: Final = "plans.import_export"
 
 
 class ImportFileForm(forms.Form):
-    """A file, or what an earlier dry run read of it."""
+    """The file to import."""
 
     file = forms.FileField(
         help_text="JSON or CSV, as an export gives it: by the ending of its name."
@@ -31,18 +30,18 @@ class ImportFileForm(forms.Form):
 
 
 class ImportContentForm(forms.Form):
-    """What the dry run read and showed. `seen`, signed: the version of each row it was compared
-    with, so that what somebody saves meanwhile is shown before it is overwritten."""
+    """The content the dry run read; `seen`: signed versions of the saved rows it compared with."""
 
     content = forms.CharField(widget=forms.HiddenInput, strip=False)
     format = forms.ChoiceField(
         choices=[(each, each) for each in files.FORMATS], widget=forms.HiddenInput
     )
+    # With it, what somebody saves after the dry run is shown before it is overwritten.
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
 
 class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin. `resource`: how its rows go out and in."""
+    """Import and export pages; goes before ModelAdmin. `resource`: how rows are written, read."""
 
     resource: ClassVar[Resource]
     change_list_template = "admin/exchange_list.html"
@@ -70,7 +69,7 @@ class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         return self.has_add_permission(request) and self.has_change_permission(request)
 
     def export_view(self, request: HttpRequest) -> HttpResponse:
-        """Every row that this person may see; `?format=` json or csv."""
+        """Export all rows the user may see; `?format=` is json or csv."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         rows = self.resource.export_rows(self.get_queryset(request).order_by("pk"))
@@ -89,7 +88,7 @@ class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         )
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
-        """A file: what it would do. The same again with a reason: done."""
+        """Show a dry run of the file; save it when it is sent again with a reason."""
         if not self._may_import(request):
             raise PermissionDenied
         page: dict[str, Any] = {"form": ImportFileForm()}
@@ -168,7 +167,7 @@ class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
 
 
 def _may_save(found: list[ImportRow]) -> bool:
-    """Whether all rows can be taken, and one of them does something."""
+    """Whether no row has a problem and at least one changes something."""
     return not any(row.problems for row in found) and not all(row.is_unchanged for row in found)
 
 
@@ -178,7 +177,7 @@ def _sign_seen_versions(found: list[ImportRow]) -> str:
 
 
 def _read_seen_versions(request: HttpRequest, count: int) -> list[str] | None:
-    """Of so many rows, as the dry run saw them. None: there was none, or of another file."""
+    """Return the row versions the dry run saw; None without a dry run of a file of `count` rows."""
     try:
         found: list[str] = signing.loads(request.POST.get("seen", ""), salt=SEEN_SALT)
     except signing.BadSignature:
@@ -187,7 +186,7 @@ def _read_seen_versions(request: HttpRequest, count: int) -> list[str] | None:
 
 
 def _read_import_file(request: HttpRequest) -> tuple[str, str]:
-    """The file's text and format. Raises InvalidImportFile."""
+    """Return the file's text and format. Raises InvalidImportFile."""
     kept = ImportContentForm(request.POST)
     if kept.is_valid():
         return kept.cleaned_data["content"], kept.cleaned_data["format"]

@@ -1,4 +1,4 @@
-"""The admin's action "Forget all answers" on plans, with a page that asks first."""
+"""The admin action "Forget all answers" of plans, with a confirmation page."""
 
 from django.contrib import admin
 from django.contrib.admin import helpers
@@ -14,9 +14,9 @@ from plans.models import Plan
 def forget_answers(
     page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]
 ) -> HttpResponse | None:
-    """Ask, then forget: every tenant's answers under a plan of the platform's.
+    """Ask for confirmation, then invalidate the plans' answers; None returns to the list.
 
-    None: back to the list.
+    For a plan of the platform these are the answers of every tenant.
     """
     plans = list(queryset.select_related("tenant"))
     if "sure" not in request.POST:

@@ -17,7 +17,7 @@ from plans.models import AdminKey, VirtualKey
 
 
 class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
-    """Keys are made, shown once, revoked; the digest is on no page."""
+    """Base of both key pages: keys are created, shown once, revoked; no page shows the digest."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
     list_filter = ("tenant",)
@@ -46,8 +46,8 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
     def response_add(
         self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The page that shows the secret, this once, instead of a redirect
-        that would need to keep it somewhere."""
+        """Show the secret, this once."""
+        # A redirect would need to store the secret somewhere.
         context = self.admin_site.each_context(request) | {
             "title": "Copy the key now",
             "opts": self.opts,

@@ -1,4 +1,4 @@
-"""Admin pages of plans. The database raises versions and the revision."""
+"""Admin pages of plans. Database triggers raise versions and the revision."""
 
 from decimal import Decimal
 from typing import Any
@@ -109,7 +109,7 @@ class PlanAdmin(
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """With what the plans of the page saved, by one query for all of them."""
+        """Add what the page's plans saved, with one query for all of them."""
         shown = super().get_changelist_instance(request)
         found = capabilities.get_capabilities().sum_recent_savings(
             [plan.pk for plan in shown.result_list]

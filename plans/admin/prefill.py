@@ -1,5 +1,4 @@
-"""Plan forms that begin with settings nobody saved yet:
-of a preset (`?preset=`), or of another plan (`?clone=`)."""
+"""Plan forms prefilled with a preset (`?preset=`) or another plan's settings (`?clone=`)."""
 
 from itertools import count
 from typing import Any, Final
@@ -22,10 +21,10 @@ MAX_PLAN_NAME_LENGTH: Final = 64
 
 
 class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin of plans."""
+    """Prefill the plan form and offer presets; goes before ModelAdmin."""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Of the plan to clone, if this person may see it, or of the preset."""
+        """Return the settings of the plan to clone, if the user may see it, or of the preset."""
         plan_id = parse_positive(request.GET.get("clone", ""))
         source = self.get_queryset(request).filter(pk=plan_id).first() if plan_id else None
         if source is not None and self.has_view_or_change_permission(request, source):
@@ -35,7 +34,7 @@ class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """The saved plan; where a preset was asked for, with its settings, in memory alone."""
+        """Return the saved plan, with the settings of the requested preset in memory only."""
         plan = super().get_object(request, object_id, from_field)
         if plan is not None and request.method == "GET":
             for name, value in _build_form_values(_get_fitted_preset(request)).items():
@@ -45,7 +44,7 @@ class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """With the presets, and with what the one that was chosen would change."""
+        """Add the presets and, for a chosen one, what it would change."""
         chosen, plan = _get_fitted_preset(request), context.get("original")
         context |= {"presets": presets.PRESETS.values(), "preset": chosen}
         if chosen and plan is not None:
@@ -57,9 +56,9 @@ class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
 
 def _get_fitted_preset(request: HttpRequest) -> presets.FittedPreset | None:
-    """The preset that the address names, as it runs here. Looked up once for a request.
+    """Return the preset the URL names, fitted to this system; computed once per request.
 
-    For the form of a plan alone: other pages of a plan, such as its history, show what is saved.
+    None on other pages of a plan, such as its history, which show what is saved.
     """
     name = request.GET.get("preset")
     if request.method != "GET" or not name or not _is_form_page(request):
@@ -82,7 +81,7 @@ def _is_form_page(request: HttpRequest) -> bool:
 
 
 def _build_form_values(fitted: presets.FittedPreset | None) -> dict[str, Any]:
-    """The form's fields of a preset; what it leaves open takes the defaults."""
+    """Return the preset's form fields; what it leaves open takes the defaults."""
     if fitted is None:
         return {}
     draft = validation.validate_plan(
@@ -96,7 +95,7 @@ def _build_form_values(fitted: presets.FittedPreset | None) -> dict[str, Any]:
 
 
 def find_free_name(plan: Plan) -> str:
-    """`<name>-copy`, or the first of `-copy-2`, `-copy-3` ... that the owner has not."""
+    """Return `<name>-copy`, or the first of `-copy-2`, `-copy-3` ... the owner does not use yet."""
     taken = set(Plan.objects.filter(tenant=plan.tenant_id).values_list("name", flat=True))
     ends = (COPY_SUFFIX if number == 1 else f"{COPY_SUFFIX}-{number}" for number in count(1))
     return next(
@@ -110,7 +109,7 @@ def find_free_name(plan: Plan) -> str:
 def clone(
     page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]
 ) -> HttpResponse | None:
-    """The form of a new plan with the settings of the one selected. Nothing is saved."""
+    """Open the form of a new plan with the selected plan's settings; nothing is saved."""
     plans = list(queryset[:2])
     if len(plans) != 1:
         page.message_user(request, "Select one plan to clone.", messages.WARNING)

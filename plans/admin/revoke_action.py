@@ -1,5 +1,4 @@
-"""The admin's action "Revoke the selected keys", with a page that asks first and says
-who would notice."""
+"""The admin action "Revoke the selected keys", with a confirmation page that shows recent use."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,9 +21,9 @@ AnyKey = VirtualKey | AdminKey
 
 @dataclass(frozen=True, slots=True)
 class KeyConfirmation:
-    """One key of the page that asks.
+    """One key of the confirmation page.
 
-    `field`: the input for its name, "" where it need not be typed.
+    `field`: the input for typing its name, "" if that is not required.
     """
 
     key: AnyKey
@@ -38,9 +37,9 @@ class KeyConfirmation:
 def revoke_keys(
     page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any]
 ) -> HttpResponse | None:
-    """Ask, then revoke.
+    """Ask for confirmation, then revoke the keys; None returns to the list.
 
-    A key that was used within a day is revoked only when its name is typed. None: back to the list.
+    A key used within a day is revoked only if its name is typed.
     """
     live = queryset.filter(revoked_at=None)
     keys = list(live.select_related("tenant")[:MAX_KEYS_PER_PAGE])
@@ -70,7 +69,7 @@ def revoke_keys(
 
 
 def _count_others(request: HttpRequest, live: QuerySet[Any]) -> int:
-    """Return how many live keys were selected beside those of the page that asks."""
+    """Return the number of selected live keys beyond those on the confirmation page."""
     sent = request.POST.get("others", "") if "sure" in request.POST else ""
     if sent.isascii() and sent.isdigit() and len(sent) < MAX_COUNT_LENGTH:
         return int(sent)

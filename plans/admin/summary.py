@@ -1,10 +1,10 @@
-"""A plan in one sentence, for lists. Pure but for the row it reads."""
+"""A plan summarised in one sentence, for lists. No queries."""
 
 from plans.models import Plan
 
 
 def summarize_plan(plan: Plan) -> str:
-    """What it does to a request, in words."""
+    """Describe what the plan does to a request."""
     if plan.mode == "off":
         return "Passes everything through"
     found = plan.build_snapshot()
@@ -23,7 +23,7 @@ def summarize_plan(plan: Plan) -> str:
 
 
 def format_duration(seconds: int) -> str:
-    """A time to live in its largest whole unit."""
+    """Format seconds in their largest whole unit."""
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds % size == 0:
             number = seconds // size

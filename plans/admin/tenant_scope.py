@@ -1,5 +1,4 @@
-"""Admin pages for people of one tenant: their rows are all there are,
-and what is not made for them is not there."""
+"""Admin pages that show a tenant's users the rows of their tenant only."""
 
 from typing import Any
 
@@ -13,11 +12,11 @@ from plans.models import Tenant
 
 
 class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Shows and changes a tenant's person the rows of their tenant.
+    """ModelAdmin that limits a tenant's user to the rows of their tenant.
 
-    `owned_by`: the column that says whose a row is, "" where rows are everybody's to read;
-    `tenant_pages`: further pages of the model that name no row, such as an export, safe for them to
-    open.
+    `tenant_column`: the column that names a row's tenant, "" if everybody may read all rows.
+    `tenant_pages`: further pages of the model that name no row, such as an export, which tenants'
+    users may open.
     """
 
     tenant_column: str = "tenant_id"
@@ -27,7 +26,7 @@ class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         return self.filter_tenant_rows(super().get_queryset(request), request)
 
     def filter_tenant_rows(self, rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
-        """Those of the person's tenant; all for the platform's."""
+        """Return the rows of the user's tenant; all rows for the platform's users."""
         tenant = get_user_tenant(request.user)
         return (
             rows
@@ -36,8 +35,8 @@ class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         )
 
     def _get_tenant_value(self, tenant: Tenant) -> object:
-        """What the column holds for that tenant: its number,
-        or its slug where rows outlive it by name."""
+        """Return the tenant column's value for this tenant: its id, or its slug."""
+        # A column `tenant` holds the slug, for rows that outlive the tenant.
         return tenant.slug if self.tenant_column == "tenant" else tenant.pk
 
     def _may_access(self, request: HttpRequest, obj: Model | None, *, read: bool = False) -> bool:
@@ -66,12 +65,13 @@ class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         return super().has_delete_permission(request, obj) and self._may_access(request, obj)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Their tenant is the only choice, and not none: that would be the platform."""
+        """Offer a tenant's user their own tenant only, and related rows of it."""
         tenant, model = get_user_tenant(request.user), db_field.remote_field.model
         pages = self.admin_site._registry.get(model)
         if tenant is not None and model is Tenant:
             kwargs |= {
                 "queryset": Tenant.objects.filter(pk=tenant.pk),
+                # An empty tenant would mean the platform.
                 "required": True,
                 "empty_label": None,
                 "initial": tenant.pk,
@@ -81,14 +81,14 @@ class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
-        """The last look before a row is saved, whatever the form let through."""
+        """Reject a row of another tenant, whatever the form accepted. Raises PermissionDenied."""
         made = super().save_form(request, form, change)
         if not self._may_access(request, made):
             raise PermissionDenied
         return made
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        """Without the one by tenant, which would list the others."""
+        """Drop the filter by tenant for a tenant's user: it would list the other tenants."""
         filters = super().get_list_filter(request)
         if get_user_tenant(request.user) is None:
             return filters

@@ -1,7 +1,7 @@
-"""The users' pages, with the tenant that a person belongs to.
+"""Admin pages of users and groups, with the tenant a user belongs to.
 
-Nobody makes themselves more than they are here, nor through another person: who sets a password, an
-e-mail address or a group may log in as whoever it is of.
+No user can raise their own rights here, nor through another account: who may set an account's
+password, e-mail address or group could log in as its user.
 """
 
 from typing import Any, Final, cast
@@ -23,7 +23,7 @@ DJANGO_MANAGED_FIELDS: Final = ("last_login", "date_joined")
 
 
 class PersonForm(EditConflictForm, UserChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A person as the page of a change shows one."""
+    """The change form of a user."""
 
     class Meta(UserChangeForm.Meta):
         pass
@@ -41,15 +41,17 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupRightsAdmin(EditConflictMixin, GroupAdmin):
-    """Groups: a right that somebody took away does not come back with another's older page."""
+    """Group pages with edit conflicts: a stale page cannot restore a removed permission."""
 
 
 @admin.register(User)
 class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Superusers' accounts, single permissions and groups of an operator's own making are for
-    superusers; an account that may do more than one's own is there to be read, and a group that may
-    is not there to be given. So Django's warning that who may change users may become a superuser
-    does not hold here."""
+    """User pages on which nobody grants more rights than they have.
+
+    Only superusers manage superusers, single permissions and groups that an operator made. An
+    account with more rights than one's own is read-only, and a group with more is not offered. So
+    Django's warning that whoever may change users can become a superuser does not hold here.
+    """
 
     form = PersonForm
     inlines = (MembershipInline,)
@@ -67,7 +69,7 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
         return users if _is_superuser(request) else users.filter(is_superuser=False)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The page of the password asks this too."""
+        """Whether the user may change this account; Django's password page checks this too."""
         return super().has_change_permission(request, obj) and (
             obj is None or _has_all_permissions_of(request, obj)
         )
@@ -86,8 +88,7 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Those of the three groups that may do nothing one may not do oneself,
-        and those that the person is in already."""
+        """Offer the groups the account is in and built-in ones that grant nothing one lacks oneself."""
         if db_field.name == "groups" and not _is_superuser(request):
             pk = (
                 request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
@@ -109,8 +110,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _has_all_permissions_of(request: HttpRequest, person: User) -> bool:
-    """Whether whoever asks may do all that this person may,
-    or might again once the account is active."""
+    """Whether the requesting user may do all this person may, or may again once reactivated."""
     asking = cast(User, request.user)
     if asking.is_superuser or asking.pk == person.pk:
         return True
@@ -118,5 +118,5 @@ def _has_all_permissions_of(request: HttpRequest, person: User) -> bool:
 
 
 def _list_permissions(person: User) -> set[Permission]:
-    """Their own and their groups', of an account that is not active too."""
+    """Return the user's own and their groups' permissions, of an inactive account too."""
     return set(Permission.objects.filter(Q(user=person) | Q(group__user=person)))
