@@ -88,7 +88,7 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer the groups the account is in and built-in ones that grant nothing one lacks oneself."""
+        """Offer the account's present groups and built-in ones that grant no more than one has."""
         if db_field.name == "groups" and not _is_superuser(request):
             pk = (
                 request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
