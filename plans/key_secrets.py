@@ -42,6 +42,7 @@ def is_well_formed(secret: str, kind: KeyKind) -> bool:
     return match is not None and match[1] == kind
 
 
+# Keys in use are memoized, so the process holds them in memory.
 @lru_cache(maxsize=4096)
 def compute_key_digest(secret: str, *, pepper: str) -> str:
     """Return the key's HMAC-SHA256 (RFC 2104) in hex, 64 characters."""
