@@ -43,12 +43,11 @@ class ChatTurnCounts:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """A virtual key's requests of the last 24 hours, by whole hours.
+    """A virtual key's recent requests."""
 
-    `last_at`: the latest request within 90 days.
-    """
-
+    # Of the last 24 hours, by whole hours.
     requests: int = 0
+    # The latest request within 90 days.
     last_at: datetime | None = None
 
 

@@ -22,7 +22,7 @@ _FORMULA_SIGNS: Final = (
     "\u2212",
 )
 _FORMULA_CONTROLS: Final = ("\t", "\r", "\n", "\0")
-# Not blank to Python, and nothing on the screen.
+# Invisible characters that `str.strip` does not count as blank.
 _INVISIBLE_CHARACTERS: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 
 

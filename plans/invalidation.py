@@ -11,9 +11,9 @@ from plans import selectors
 from plans.models import Invalidation, Plan, Tenant
 
 ALL_ANSWERS_TAG = ""
-# Tags of which it is remembered when they were forgotten, for each plan and tenant. Beyond them
-# whatever is older than the one that falls out is forgotten too, whatever its tags: more than was
-# asked for, never less.
+# Invalidated tags stored for each plan and tenant. When one more comes, all answers older than the
+# oldest tag's invalidation become invalid, whatever their tags: more than was requested, never
+# less.
 MAX_REMEMBERED_TAGS = 1000
 
 
@@ -35,8 +35,8 @@ def invalidate_answers(
     """
     at = timezone.now()
     rows = [Invalidation(plan=plan, tenant=tenant, tag=tag, at=at) for tag in sorted(set(tags))]
-    # The first statement raises the revision to a number that nobody has seen, and keeps others
-    # from raising it until the end.
+    # This statement's trigger raises the revision to an unused number and locks it until the
+    # transaction ends.
     Invalidation.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=("plan", "tenant", "tag"), update_fields=("at",)
     )

@@ -22,8 +22,8 @@ from django.utils.deprecation import MiddlewareMixin
 
 MAX_ADDRESS_FAILURES: Final = 50
 MAX_NAME_FAILURES: Final = 100
-KNOWN_ADDRESS_DAYS: Final = 30  # how long an address is known to be somebody's
-MAX_WAITING_LOGINS: Final = 20  # log-ins of a worker that wait for their turn
+KNOWN_ADDRESS_DAYS: Final = 30  # since a user's last log-in from an address
+MAX_WAITING_LOGINS: Final = 20  # per worker
 MAX_LOGIN_WAIT_SECONDS: Final = 10.0
 
 
@@ -75,6 +75,7 @@ class LoginQueue:
     def __init__(
         self, *, waiting: int = MAX_WAITING_LOGINS, seconds: float = MAX_LOGIN_WAIT_SECONDS
     ) -> None:
+        # One more for the log-in whose turn it is.
         self._queue_slots = threading.BoundedSemaphore(waiting + 1)
         self._turn_lock = threading.Lock()
         self._max_wait_seconds = seconds

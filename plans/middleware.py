@@ -14,7 +14,7 @@ from plans.admin.tenant_scope import TenantScopedAdmin
 
 _ADMIN_PREFIX: Final = "/admin/"
 _DASHBOARD_PREFIX: Final = "/dashboard/"
-# Pages of the site and of one model that name no row.
+# Pages of the site, then pages of a model, that name no row.
 _SITE_PAGES: Final = frozenset(
     {"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"}
 )

@@ -181,7 +181,7 @@ def setting_field(
 
 
 def _build_bound_validators(setting: PlanSetting) -> list[BaseValidator]:
-    """Build validators for the bounds that the column's type does not check itself."""
+    # Only bounds that the column's type does not check itself.
     has_low, has_high = setting.kind == "number" or setting.low > 0, setting.high < MAX_INT32
     return [
         *([MinValueValidator(setting.low)] if has_low else ()),
@@ -202,13 +202,13 @@ class Plan(models.Model):
     mode = setting_field("mode")
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    # A plan without compression has none by default: the API's default is that of its half.
+    # No default: the API's default applies when a plan has compression.
     compression_engine = setting_field(
         "compression_engine", null=True, blank=True, default=models.NOT_PROVIDED
     )
     max_input_tokens = setting_field("max_input_tokens")
     language = setting_field("language")
-    min_sentences = setting_field("min_sentences", validators=())  # the rules alone ask for one
+    min_sentences = setting_field("min_sentences", validators=())  # validation alone requires one
     focus = setting_field("focus")
     when = setting_field("when")
     deadline_ms = setting_field("deadline_ms")

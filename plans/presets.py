@@ -14,14 +14,13 @@ from plans.capabilities import Capabilities
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A preset; `compression` and `cache` are API JSON without defaults.
-
-    `risk`: one sentence; `measured`: how often it was wrong, and on what.
-    """
+    """A preset; its halves are the API's JSON without defaults."""
 
     name: str
     title: str
+    # One sentence.
     risk: str
+    # How often it was wrong, and on what.
     measured: str
     compression: Mapping[str, Any] | None
     cache: Mapping[str, Any]

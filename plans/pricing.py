@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 MILLION = Decimal(1_000_000)
-# Rates beside those of a price's own fields, in US dollars per million tokens, but for the last
-# two.
+# Rates besides a price's own fields, in US dollars per million tokens except for the last two.
 EXTRA_RATES: Final = {
     "cache_write_1h": "tokens written into the provider's prefix cache for an hour",
     "input_audio": "audio in the prompt",
@@ -71,24 +70,24 @@ class PriceTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenDetails:
-    """Those of a call's tokens that can have their own rates.
+    """Those of a call's tokens that can have their own rates."""
 
-    `written_1h` are part of the written tokens; `cached_audio` and `cached_image` are part of the
-    cached tokens and of `audio` and `image`; `audio`, `image` and `video` are part of the prompt,
-    `output_*`, `reasoning` and `citation` of the completion. `searches`: on the web.
-    """
-
+    # Part of the written tokens.
     written_1h: int = 0
+    # Both part of the cached tokens, and of `audio` and `image`.
     cached_audio: int = 0
     cached_image: int = 0
+    # These three are part of the prompt.
     audio: int = 0
     image: int = 0
     video: int = 0
+    # These five are part of the completion.
     output_audio: int = 0
     output_image: int = 0
     output_video: int = 0
     reasoning: int = 0
     citation: int = 0
+    # Searches on the web.
     searches: int = 0
 
 
@@ -97,16 +96,17 @@ NO_TOKEN_DETAILS: Final = TokenDetails()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A price in US dollars per million tokens.
+    """A price in US dollars per million tokens, with further rates in `terms`.
 
-    `cached_input` None: no discount for cached tokens. `cache_write` None: writing to the
-    provider's prefix cache costs the same as other input. `terms`: further rates. Those without a
-    condition add to these four; those of the last condition that holds replace them.
+    Terms without a condition add to the fields' rates; those of the last condition that holds
+    replace them.
     """
 
     input: Decimal
     output: Decimal
+    # None: no discount for cached tokens.
     cached_input: Decimal | None = None
+    # None: writing to the provider's prefix cache costs the same as other input.
     cache_write: Decimal | None = None
     terms: tuple[PriceTerm, ...] = ()
 

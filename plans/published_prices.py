@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MICRO_DOLLAR = Decimal("0.000001")
 PriceKey = tuple[str, str]
-# The list's name of each rate, and what of it is one unit here.
+# The name of each rate in the published data.
 _LISTED_NAMES: Final = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -41,7 +41,7 @@ _LISTED_NAMES: Final = {
     "search": "web_searches_kcount",
 }
 _RATES_PER_THOUSAND: Final = ("request", "search")
-_RatesByLength = dict[int, dict[str, Decimal]]  # by the length above which they hold, then by name
+_RatesByLength = dict[int, dict[str, Decimal]]  # rates by name, by the length they hold above
 
 
 def load_published_prices(at: datetime | None = None) -> dict[PriceKey, Price]:
@@ -140,7 +140,7 @@ def _iter_tier_prices(
     for tier in sorted({variant.when["service_tier"] for variant in variants}):
         # A variant names only what differs from the ordinary price.
         values = dict(ordinary.__dict__)
-        for variant in reversed(variants):  # the first that holds counts
+        for variant in reversed(variants):  # the first that is active takes precedence
             if variant.when["service_tier"] == tier and (
                 variant.constraint is None or variant.constraint.active(at)
             ):
@@ -166,8 +166,8 @@ def _collect_rates(prices: "listed.ModelPrice", *, storage: bool) -> _RatesByLen
         for above, rate in tiers:
             found.setdefault(above, {})[name] = _convert_rate(name, rate)
     own = found.get(0, {})
-    # A few rows list less for writing than for input, which is what storage costs besides (Gemini
-    # behind OpenRouter).
+    # A few models list less for cache writes than for input: that is the extra cost of storage
+    # (Gemini behind OpenRouter).
     if storage and own.get("cache_write", MICRO_DOLLAR) <= own.get("input", Decimal(0)):
         for rates in found.values():
             rates.pop("cache_write", None)

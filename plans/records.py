@@ -20,7 +20,7 @@ from simple_history.models import HistoricalRecords
 INITIAL_REASON: Final = "As it was before changes were noted"
 NON_SETTING_FIELDS: Final = frozenset(
     {"id", "version", "created_at", "updated_at"}
-)  # no setting of anybody's
+)  # not set by anybody
 MAX_REASON_LENGTH: Final = 500
 _HISTORY_BY_MODEL: "dict[type[models.Model], ConfigHistory]" = {}
 
@@ -70,6 +70,8 @@ class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
             pre_save.connect(self._record_before_save, sender=sender, weak=False)
 
     def _record_before_save(self, instance: models.Model, raw: bool = False, **_: Any) -> None:
+        # A row that existed before history was recorded gets its old state recorded before the
+        # change.
         if not raw and not instance._state.adding:
             self.record_initial_state(instance)
 

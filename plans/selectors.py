@@ -110,7 +110,7 @@ def _load_price_rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
         try:
             found[row.provider, row.model] = row.price
         except ValueError as error:
-            # Written past the form: without a price rather than at a wrong one.
+            # The row was written past the form: no price is better than a wrong one.
             log.error("the terms of the price of %s say nothing, it is left out: %s", row, error)
     return found
 

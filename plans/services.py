@@ -71,6 +71,7 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
             capabilities=capabilities.get_tenant_capabilities(owner),
             base=build_draft(plan),
         )
+        # Validated against what was read: if the plan changed meanwhile, read and merge again.
         if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
@@ -205,11 +206,12 @@ def update_row(
     if records.compute_row_version(saved) != read_version:
         raise VersionConflict(f"{row} was changed meanwhile: read it again.", param="version")
     _set_change_reason(row, reason)
+    # `save(update_fields=...)` sets `auto_now` fields only if they are listed.
     clocks = {
         field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
     }
     row.save(update_fields={*columns, *clocks})
-    row.refresh_from_db()  # the database raises versions
+    row.refresh_from_db()  # triggers raise versions
 
 
 def lock_row(row: models.Model) -> models.Model | None:
@@ -284,7 +286,7 @@ def seed_prices() -> int:
     Rows that a person edited are left alone.
     """
     published = published_prices.load_published_prices()
-    lock_configuration()  # or a row that a person edits just now would be overwritten
+    lock_configuration()  # else a concurrent edit would be overwritten
     present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
     fresh = [
         ModelPrice(provider=provider, model=model, **_build_price_columns(price))
@@ -310,7 +312,7 @@ def seed_prices() -> int:
     if fresh:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
-        # Of the others nobody ever changed anything.
+        # Rows without history were never edited: their updates need no record.
         noted = set(ModelPrice.history.values_list("id", flat=True))
         ModelPrice.objects.bulk_update(
             stale, [*BASE_RATE_NAMES, "terms", "updated_at"], batch_size=500
@@ -331,6 +333,7 @@ def follow_published_prices(prices: Iterable[ModelPrice]) -> int:
     rows = list(ModelPrice.objects.filter(pk__in=[price.pk for price in prices]))
     for row in rows:
         records.record_initial_state(row)
+    # `QuerySet.update` sends no signals, so the history is recorded by hand.
     ModelPrice.objects.filter(pk__in=[row.pk for row in rows]).update(edited=False)
     seed_prices()
     for row in rows:

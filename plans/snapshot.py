@@ -16,7 +16,7 @@ ScopeKind = Literal["tenant", "key", "user"]
 MatchMethod = Literal["verified", "cosine"]
 ToolCallReuse = Literal["none", "output", "all"]
 ContextMatching = Literal["strict", "window", "last_message"]
-# In a tenant's list: every route, also one made later. No route can have this name.
+# In a tenant's list it grants every route, also future ones. No route can have this name.
 ALL_ROUTES: Final = "*"
 
 
@@ -79,19 +79,17 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSnapshot:
-    """A plan on the request path.
-
-    `tenant_id` None: the platform's, usable by every tenant. `holdout`: the share of requests
-    served without the plan, to measure what it saves.
-    """
+    """A plan on the request path."""
 
     id: int
     name: str
     version: int
+    # None: the platform's, usable by every tenant.
     tenant_id: int | None = None
     mode: PlanMode = "active"
     compression: CompressionSettings | None = None
     cache: CacheSettings | None = None
+    # Share of requests served without the plan, to measure what it saves.
     holdout: float = 0.0
 
     @property
@@ -102,15 +100,14 @@ class PlanSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySnapshot:
-    """A virtual key that is neither revoked nor expired.
-
-    `routes` empty: all of its tenant's; `expires_at` in epoch seconds.
-    """
+    """A virtual key that is neither revoked nor expired."""
 
     id: int
     name: str
     digest: str
     tenant_id: int
     tenant: str
+    # Empty: all of its tenant's.
     routes: frozenset[str] = frozenset()
+    # In epoch seconds.
     expires_at: float | None = None

@@ -25,7 +25,7 @@ FieldCheck = Callable[[Any], Any]
 
 PLAN_SECTIONS: Final[tuple[PlanHalf, ...]] = ("compression", "cache")
 FOCUS_CHOICES: Final[tuple[CompressionFocus, ...]] = get_args(CompressionFocus)
-MAX_STRAY_TURN_SHARE: Final = 0.01  # later turns among all requests that may be slips
+MAX_STRAY_TURN_SHARE: Final = 0.01  # share of later turns that is tolerated
 PLAN_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_COMPRESSION: Final = CompressionSettings(**build_defaults("compression"))
 DEFAULT_CACHE: Final = CacheSettings(**build_defaults("cache"))

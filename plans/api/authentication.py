@@ -63,6 +63,7 @@ class AdminKeyAuthentication(BaseAuthentication):
 
 def _find_administrator(secret: str) -> Administrator | None:
     configured: str = settings.ADMIN_KEY
+    # In constant time, so that timing tells nothing of the key.
     if configured and hmac.compare_digest(secret.encode("utf-8", "replace"), configured.encode()):
         return Administrator("TOKENTHRIFT_ADMIN_KEY")
     # A malformed key is rejected without a query; a virtual key is malformed here.

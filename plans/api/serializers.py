@@ -11,7 +11,7 @@ from plans import presets, records, validation
 from plans.fields import SETTINGS_BY_COLUMN, PlanHalf, PlanSetting, list_settings
 from plans.models import Plan
 
-# Before a plan's own settings.
+# They come before the plan's own settings.
 _FIRST_FIELDS: Final = ("plan_name", "preset", "mode", "compression", "cache")
 NAME_HELP = "What clients send as token_saving_plan_id. Unique within its owner."
 

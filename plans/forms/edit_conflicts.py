@@ -23,14 +23,14 @@ from plans.records import compute_row_version, get_row_history
 
 OPENED_WITH_FIELD: Final = "opened_with"
 SIGNING_SALT: Final = "plans.edit_conflicts"
-CHOICE_SEPARATOR: Final = ","  # between the keys of rows
-SECRETS_KEY: Final = ""  # of a token: digests of the columns that no page shows
+CHOICE_SEPARATOR: Final = ","  # between primary keys
+SECRETS_KEY: Final = ""  # in a token: key of the digests of secret columns
 UNREADABLE_FORM_MESSAGE: Final = (
     "This page cannot tell what it was opened with. Open it again and repeat your change."
 )
 DELETED_MESSAGE: Final = "Somebody deleted this while you had it open. Nothing is saved."
 
-InputsByField = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
+InputsByField = Mapping[str, Mapping[str, str]]  # input values by input name, by field
 
 
 class OpenedWithField(forms.CharField):
@@ -50,7 +50,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
 
     opened_with = OpenedWithField(required=False)
     read_version = ""
-    # Columns that no page shows, each with the field by which a person replaces it.
+    # Columns that no page shows, each with the form field that replaces its value.
     secret_columns: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,8 +63,8 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
     def _post_clean(self) -> None:
         """Lock the saved row, validate, then compare the posted values with the saved ones."""
         # After `clean`, so that nobody else waits for what it waits for, such as a backend's probe.
-        # The lock lasts as long as the transaction of the page that saves: until then nobody can
-        # change the row, or take the name that is found to be free.
+        # The lock lasts until the transaction of the page's save ends: until then nobody can change
+        # the row, or take a name that was found free.
         with transaction.atomic():
             if self.instance.pk is None:
                 services.lock_configuration()

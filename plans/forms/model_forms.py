@@ -68,11 +68,11 @@ class PlanForm(EditConflictForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "focus" in self.fields:
-            # Left out or left alone, the rules choose what fits the engine.
+            # If it is missing or unchanged, validation chooses what fits the engine.
             self.fields["focus"].required = False
         for name in SECTION_FIELDS[""]:
             if name in self.fields:
-                self.fields[name].required = False  # nothing said: the default
+                self.fields[name].required = False  # empty: the default
         system = capabilities.get_capabilities()
         engines = [(engine.name, engine.title) for engine in system.list_compression_engines()]
         self._set_choice_field(
@@ -139,7 +139,7 @@ class PlanForm(EditConflictForm):
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
                 field = FORM_FIELD_BY_PARAM.get(param, param.partition(".")[2] or param)
-                if field not in self.errors:  # the form's own check of the field has spoken
+                if field not in self.errors:  # keep the form's own error
                     self.add_error(field if field in self.fields else None, problem)
         twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(
             pk=self.instance.pk
@@ -201,8 +201,8 @@ class TenantForm(EditConflictForm):
         if ALL_ROUTES in names:
             return [ALL_ROUTES]
         accepted = capabilities.get_capabilities().list_routes()
-        # A misspelt name would open nothing, silently. One whose route went is no reason to refuse
-        # another change.
+        # A misspelt name would silently grant nothing. One whose route was deleted is no reason to
+        # reject another change.
         if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
             raise forms.ValidationError(
                 _describe_unknown_routes(strange, accepted, f"{ALL_ROUTES} means all.")
@@ -230,7 +230,7 @@ class VirtualKeyForm(EditConflictForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Django gives a date with a time two inputs and one label, which belongs to neither.
+        # Django gives a date with a time two inputs and one label, which names neither.
         for part, widget in zip(
             ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
         ):

@@ -12,7 +12,7 @@ from plans.csv_cells import is_formula_like
 Format = Literal["json", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("json", "csv")
 MAX_IMPORT_ROWS: Final = 20_000
-# Below Django's limit of a form, which carries the file from the dry run to the saving.
+# Below Django's limit for form data: a form carries the file from the dry run to the save.
 MAX_IMPORT_BYTES: Final = 2_000_000
 
 
@@ -81,6 +81,7 @@ def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
         for line in lines:
             if not line:
                 continue
+            # A shifted row would put values under the wrong columns.
             if len(line) != len(columns):
                 raise InvalidImportFile(
                     f"Line {lines.line_num} has {len(line)} cells, and {len(columns)} "
@@ -99,6 +100,7 @@ def decode_text(content: bytes) -> str:
     if len(content) > MAX_IMPORT_BYTES:
         raise InvalidImportFile(f"The file is larger than {MAX_IMPORT_BYTES:,} bytes.")
     try:
+        # Spreadsheets write a byte order mark.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidImportFile("The file must be in UTF-8.") from None

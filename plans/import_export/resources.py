@@ -25,8 +25,8 @@ SECTION_SETTINGS: Final = {"compression": CompressionSettings, "cache": CacheSet
 EXCLUDED_FIELDS: Final = frozenset({"created_at", "updated_at"})
 TEXT_COLUMNS: Final = frozenset({"plan_name", "tenant", "mode"})
 AMOUNT_COLUMNS: Final = BASE_RATE_NAMES
-MAX_HISTORY_RECORDS: Final = 200  # looked through for what a file was exported from
-MAX_PRICE_EXPONENT = 30  # of ten, of a price in a file
+MAX_HISTORY_RECORDS: Final = 200  # searched for the exported version
+MAX_PRICE_EXPONENT = 30  # power of ten
 VERSION_COLUMN: Final = "version"
 WRONG_VERSION_MESSAGE: Final = (
     "Must be what an export says; leave it out to take the row whatever was changed since."
@@ -35,19 +35,18 @@ WRONG_VERSION_MESSAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """The check of one row of a file.
+    """The check of one row of a file, compared with the saved row."""
 
-    `number` counts from 1; `problems` maps fields to messages; `version`: of the saved row it was
-    compared with, "" for a new one; `newer`: a sentence if the saved row was changed after the
-    export; `newer_changes`: those changes.
-    """
-
+    # From 1.
     number: int
     name: str
     is_new: bool = False
     changes: list[FieldChange] = field(default_factory=list)
+    # Messages by field.
     problems: dict[str, str] = field(default_factory=dict)
+    # Of the saved row, "" for a new one.
     version: str = ""
+    # A sentence if the saved row was changed after the export, with those changes.
     newer: str = ""
     newer_changes: list[FieldChange] = field(default_factory=list)
 
@@ -153,14 +152,14 @@ class PlanResource:
             if name and half in SECTION_SETTINGS:
                 types = _list_field_types(SECTION_SETTINGS[half], name)
                 if cell or type(None) in types:
-                    # A route may be called 4, true or nan.
+                    # Kept as text: a route's name can be 4, true or nan.
                     halves[half][name] = cell if cell and str in types else _parse_cell(cell)
             elif column not in SECTION_SETTINGS and (cell or column == "tenant"):
                 row[column] = (cell or None) if column in TEXT_COLUMNS else _parse_cell(cell)
         for half, settings in halves.items():
             said = cells.get(half, "")
             if said not in {"on", "off", ""}:
-                row[half] = said  # the rules say what it must be
+                row[half] = said  # validation rejects it
             elif said:
                 row[half] = settings if said == "on" else None
         return row
@@ -168,6 +167,7 @@ class PlanResource:
     def check_rows(
         self, rows: Sequence[Mapping[str, Any]], *, tenant: Tenant | None
     ) -> list[ImportRow]:
+        # Each backend is probed once per file instead of once per row.
         system: Any = MemoizedCapabilities(capabilities.get_capabilities())
         tenants = {each.slug: each for each in Tenant.objects.all()}
         found, seen = [], set()
@@ -373,7 +373,7 @@ def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> Impor
     data = {}
     for name in ImportedPriceForm.Meta.fields:
         value = row.get(name)
-        if name == "terms" and name not in row:  # of a file from before there were any
+        if name == "terms" and name not in row:  # a file older than terms
             value = price.terms if price else ""
         # Lists, objects and booleans become text that the form rejects as a number.
         data[name] = (
