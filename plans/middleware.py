@@ -22,10 +22,10 @@ _ROWLESS_PAGES: Final = frozenset({"changelist", "add"})
 
 
 class TenantPagesMiddleware(MiddlewareMixin):
-    """Answer 404 to a tenant's user for pages that are not known to be theirs.
+    """Answer 404 to a tenant's user for admin and plan pages that are not known to be theirs.
 
-    Theirs are pages of their own rows, in the admin of models with a `TenantScopedAdmin` and for
-    their plans on the dashboard, and the site's own pages.
+    Theirs are the site's own pages, lists and forms of models with a `TenantScopedAdmin`, and pages
+    of rows and plans of their tenant.
     """
 
     def process_view(
