@@ -1,4 +1,4 @@
-"""A fast mock of OpenAI's chat API: a bare asyncio protocol, about 40,000 answers a second per core.
+"""A fast mock of OpenAI's chat API: a bare asyncio protocol, some 40,000 answers a second per core.
 
     python -m mock_providers.fast --port 9000
 

@@ -55,20 +55,23 @@ class Answer:
     """The reply to one request; times in seconds.
 
     `completion` is streamed if the request asks for a stream. Without one, `body` is sent under
-    `status`: any JSON, or raw bytes. `delay`: before the first byte. For a stream: `events` replace
-    the generated ones, `event_delay` follows each, `max_events` ends it early, with a broken
-    connection if `breaks`. `sent` is called with the number of each event after it was sent, with 0
-    for a whole body.
+    `status`.
     """
 
     completion: shapes.Body | None = None
+    # Any JSON, or raw bytes.
     body: Any = None
     status: int = 200
+    # Before the first byte.
     delay: float = 0.0
+    # Of a stream, instead of the generated events.
     events: Iterable[bytes] | None = None
+    # After each event.
     event_delay: float = 0.0
+    # Ends the stream early; with a broken connection if `breaks`.
     max_events: int | None = None
     breaks: bool = False
+    # Called with the number of each event after it was sent, with 0 for a whole body.
     sent: Callable[[int], None] = lambda number: None
 
 

@@ -10,16 +10,15 @@ from django.db.models import QuerySet
 
 from plans.models import Membership, Plan, Tenant
 
-# Whose numbers and plans a person may see: everybody's, or one tenant's. What they may do with
-# them, Django's permissions say (`plans.access`), and of those a tenant's person has none beyond
-# `OF_TENANTS`, whoever granted it.
+# A user sees the reports and plans of one tenant or of all. What they may do with them is up to
+# Django's permissions; a tenant's user has none beyond `TENANT_PERMISSIONS`, whoever granted it.
 
 PLATFORM_ADMIN: Final = "Platform admin"
 TENANT_ADMIN: Final = "Tenant admin"
 VIEWER: Final = "Viewer"
 GROUP_NAMES: Final = (PLATFORM_ADMIN, TENANT_ADMIN, VIEWER)
-# What a person of a tenant may ever hold: all of it is about rows of their own, or for everybody to
-# read.
+# All permissions a tenant's user can have: they apply to their tenant's rows, or to rows that
+# everybody may read.
 TENANT_PERMISSIONS: Final = frozenset(
     (
         *("plans.view_plan", "plans.add_plan", "plans.change_plan", "plans.delete_plan"),
@@ -130,16 +129,16 @@ def _is_tenant_bound_memoized(user: Any) -> bool:
     return kept
 
 
-# Django's groups for the three kinds of people, made and completed after each migration. What an
-# operator added to them stays.
+# Django's groups for the three kinds of users, created and completed after each migration.
+# Permissions that an operator added stay.
 
 PRODUCT_APPS: Final = ("plans", "stats", "proxy")
-# Reading what people asked is granted to a person by name.
+# Reading the text of requests is granted to single users only.
 PLATFORM_ADMIN_EXCLUDED_PERMISSIONS: Final = frozenset({"proxy.view_entry_text"})
 USER_PERMISSIONS: Final = frozenset(
     f"auth.{action}_user" for action in ("view", "add", "change", "delete")
 )
-# Of what a tenant's person may hold, what an operator may add to the group.
+# Permissions the group lacks at first; an operator may add them.
 TENANT_ADMIN_EXCLUDED_PERMISSIONS: Final = frozenset(
     {"proxy.view_entry_text", "stats.view_cacheentry"}
 )
@@ -168,7 +167,7 @@ def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -
             apps.get_model("auth", "Group"),
             apps.get_model("auth", "Permission"),
         )
-    except LookupError:  # migrated back to before there were any
+    except LookupError:  # migrated back to before the models existed
         return
     # This may be called before Django creates the permissions.
     create_permissions(sender, verbosity=0, using=using, apps=apps)

@@ -1,19 +1,19 @@
-"""Why a management call is refused. Each error knows its own answer.
+"""Errors of the management API, each with its HTTP status.
 
-Refusal
-+- InvalidPlan        400   a field is wrong: `param` names it
-+- TenantUnknown      404
-+- PlanUnknown        404   no such plan, or another owner's: the two look the same
-+- KeyUnknown         404   likewise
-+- NameTaken          409
-+- VersionConflict    409   somebody else changed the plan meanwhile
+ApiError
++- InvalidPlan        400   a field is invalid: `param` names it
++- TenantNotFound     404
++- PlanNotFound       404   no such plan, or another owner's: both look the same
++- KeyNotFound        404   likewise
++- PlanNameConflict   409
++- VersionConflict    409   the plan was changed meanwhile
 """
 
 from typing import ClassVar
 
 
 class ApiError(Exception):
-    """A refusal with its HTTP status and the `code` and `param` of OpenAI's error object."""
+    """An error with its HTTP status and the `code` and `param` of OpenAI's error object."""
 
     status: ClassVar[int] = 400
     code: ClassVar[str | None] = None
@@ -25,8 +25,11 @@ class ApiError(Exception):
 
 
 class InvalidPlan(ApiError):
-    """`problems`: dotted field name to what is wrong with it, in the order of the fields;
-    never empty."""
+    """A plan with invalid fields.
+
+    `problems` maps dotted field names to descriptions, in the order of the fields; it is never
+    empty.
+    """
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems

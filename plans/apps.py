@@ -6,8 +6,7 @@ class PlansConfig(AppConfig):
     name = "plans"
 
     def ready(self) -> None:
-        """Have the groups made where the tables are, and name in words
-        what the admin lists of others."""
+        """Create the groups after each migration and name other apps' admin sections."""
         apps.get_app_config("axes").verbose_name = "Log-ins"
         apps.get_app_config("auth").verbose_name = "People"
         from plans.access import make_groups

@@ -1,5 +1,7 @@
-"""What the running system can do, as a port: `gateway_project` fills it,
-so that plans need not know the gateway."""
+"""Port to the running system's capabilities, implemented in `gateway_project`.
+
+It keeps plans independent of the gateway.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from plans.snapshot import CompressionFocus, is_route_granted
 
 @dataclass(frozen=True, slots=True)
 class EngineOption:
-    """Something a plan can name. `reason` says why it is not available, else it is empty."""
+    """An engine that a plan can name; `reason`: why it is unavailable, else empty."""
 
     name: str
     title: str
@@ -26,14 +28,14 @@ class EngineOption:
 
 @dataclass(frozen=True, slots=True)
 class CompressionEngineOption(EngineOption):
-    """`focus`: what `compression.focus` may be with this engine, the best first."""
+    """A compression engine; `focus`: the values of `compression.focus` it supports, best first."""
 
     focus: tuple[CompressionFocus, ...] = ("none",)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTurnCounts:
-    """Requests of one plan of late, and those among them that had earlier turns of their user."""
+    """Recent requests of a plan, and how many of them were later turns of a chat."""
 
     requests: int = 0
     later_turns: int = 0
@@ -41,58 +43,60 @@ class ChatTurnCounts:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """Requests made with a virtual key in the last 24 hours, whole hours counted;
-    `last_at`: the latest within 90 days."""
+    """A virtual key's recent requests."""
 
+    # Of the last 24 hours, by whole hours.
     requests: int = 0
+    # The latest request within 90 days.
     last_at: datetime | None = None
 
 
 class Capabilities(Protocol):
-    """Asked whenever a plan is saved or the engines are listed."""
+    """What the running system can do; queried when a plan is saved or engines are listed."""
 
     def list_compression_engines(self) -> list[CompressionEngineOption]: ...
 
     def list_cache_engines(self) -> list[EngineOption]:
-        """Every semantic backend, with a live check of each (about a second at worst)."""
+        """List all semantic backends, each probed live (about a second at worst)."""
         ...
 
     def list_languages(self) -> list[str]:
-        """What `compression.language` may be."""
+        """List the values of `compression.language`."""
         ...
 
     def list_routes(self) -> list[str]:
-        """The model names that requests may ask for, by name."""
+        """List the model names that requests can use, sorted."""
         ...
 
     def count_later_turns(self, plan_id: int) -> ChatTurnCounts:
-        """What of the plan's requests of late were turns of longer chats."""
+        """Count the plan's recent requests and those that were later turns of a chat."""
         ...
 
     def sum_recent_savings(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
-        """US dollars that these plans saved in the last 30 days;
-        those without a priced request are left out."""
+        """Sum what each plan saved in the last 30 days, in US dollars.
+
+        Plans without a priced request are left out.
+        """
         ...
 
     def count_key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUsage]:
-        """How much these virtual keys were used of late; those that were not are left out."""
+        """Count the recent requests of these virtual keys; unused keys are left out."""
         ...
 
     def find_backend_problem(self, backend: str) -> str | None:
-        """Why this backend cannot serve now, checked live within about a second; None when it can.
+        """Return why the backend cannot serve now; None if it can.
 
-        An unknown name is refused too, with the names that are known.
+        Probes it live, within about a second. For an unknown name the text lists the known ones.
         """
         ...
 
     def find_verifier_problem(self) -> str | None:
-        """Why answers cannot be verified now; None when they can."""
+        """Return why the verifier cannot run now; None if it can."""
         ...
 
 
 class _TenantCapabilities:
-    """The running system as one tenant may use it:
-    a plan of its own names no route that its keys cannot."""
+    """The system's capabilities with only the routes that the tenant's keys can use."""
 
     def __init__(self, system: Any, tenant: Tenant) -> None:
         self._system, self._tenant = system, tenant
@@ -111,11 +115,11 @@ class _TenantCapabilities:
 def get_tenant_capabilities(
     tenant: Tenant | None, system: Capabilities | None = None
 ) -> Capabilities:
-    """What the running system can do for the tenant; None: for the platform."""
+    """Return the running system's capabilities for the tenant; None for the platform."""
     system = system or get_capabilities()
     return system if tenant is None else cast(Capabilities, _TenantCapabilities(system, tenant))
 
 
 def get_capabilities() -> Capabilities:
-    """The implementation that settings.CAPABILITIES names by its dotted path."""
+    """Return an instance of the implementation that settings.CAPABILITIES names."""
     return cast(Capabilities, import_string(settings.CAPABILITIES)())

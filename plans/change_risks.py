@@ -1,6 +1,6 @@
-"""Which changes of a plan could serve other answers than before; those are asked about.
+"""Risks of plan changes that could serve other answers. Pure.
 
-A plan that does not act serves nothing. Pure.
+A plan that is not active serves nothing.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from plans.validation import PlanDraft
 
 
 def list_change_risks(before: PlanDraft, after: PlanDraft) -> list[str]:
-    """A sentence for each; empty: nobody can get another answer than before."""
+    """List a sentence for each risk; empty if no request can get another answer than before."""
     if after.mode != "active":
         return []
     acted = before.mode == "active"
@@ -37,7 +37,7 @@ def _list_cache_risks(before: CacheSettings | None, after: CacheSettings | None)
 
 
 def _find_conditions(before: CacheSettings, after: CacheSettings) -> set[RiskCondition]:
-    """Find the conditions under which risks of the cache are asked about."""
+    """Find the conditions whose risks apply to this change of the cache."""
     found: set[RiskCondition] = {"always"}
     if after.exact:
         found.add("exact")
@@ -67,7 +67,7 @@ def _list_compression_risks(
 def _iter_risks(
     half: PlanHalf, before: object, after: object, conditions: set[RiskCondition]
 ) -> Iterator[str]:
-    """Yield what the table says of the settings of a half that changed."""
+    """Yield the risk texts of the half's changed settings, from the table of settings."""
     for setting in SETTINGS_IN_RISK_ORDER:
         if setting.half != half or not setting.name:
             continue
@@ -78,7 +78,7 @@ def _iter_risks(
 
 
 def is_risky_change(change: str, setting: PlanSetting, old: Any, new: Any) -> bool:
-    """Whether the value was `raised`, `lowered` or `changed`."""
+    """Whether the value was raised, lowered or changed, as `change` says."""
     if change == "changed":
         return bool(old != new)
     first, second = (new, old) if change == "lowered" else (old, new)

@@ -1,6 +1,6 @@
-"""What a client writes to use a plan: curl, Python and Node, to be copied.
+"""Client code that uses a plan, to copy: curl, Python and Node.
 
-The key is a variable of the environment, never a secret.
+The key is read from an environment variable, never written out.
 """
 
 import json
@@ -28,7 +28,7 @@ class ClientSnippet:
 def build_plan_snippets(
     plan: Plan, request: HttpRequest, *, route: str = ""
 ) -> list[ClientSnippet]:
-    """With the address this page was asked at, and a route there is."""
+    """Build snippets with the base URL of this request and an existing route."""
     route = route or next(
         iter(capabilities.get_tenant_capabilities(plan.tenant).list_routes()), "your-route"
     )
@@ -36,7 +36,7 @@ def build_plan_snippets(
 
 
 def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnippet]:
-    """With a plan that the key may name; none without a plan."""
+    """Build snippets with a plan the key can name; empty without a plan."""
     plan = (
         Plan.objects.filter(Q(tenant=key.tenant_id) | Q(tenant=None))
         .order_by("tenant", "name")
@@ -49,7 +49,7 @@ def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnip
 
 
 def build_snippets(*, base_url: str, plan: str, model: str) -> list[ClientSnippet]:
-    """One for each client. `base_url`: ends in /v1."""
+    """Build a snippet for each client; `base_url` ends in /v1."""
     return [
         ClientSnippet("curl", "curl", _build_curl_command(base_url, plan, model)),
         ClientSnippet("Python", "python", _build_python_code(base_url, plan, model)),

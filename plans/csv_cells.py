@@ -1,12 +1,11 @@
-"""Cells of CSV files that a spreadsheet would take for a formula (OWASP, CSV Injection),
-for every export alike. Pure.
+"""Detection of CSV cells that a spreadsheet would run as a formula (OWASP, CSV Injection). Pure.
 
-Such a text gets an apostrophe in front. Blanks before the sign do not make it harmless, nor does
-its full-width form: spreadsheets drop the former and some read the latter.
+Every export puts an apostrophe in front of such a text.
 """
 
 from typing import Final
 
+# With full-width forms: some spreadsheets read them as the sign itself.
 _FORMULA_SIGNS: Final = (
     "=",
     "+",
@@ -23,7 +22,7 @@ _FORMULA_SIGNS: Final = (
     "\u2212",
 )
 _FORMULA_CONTROLS: Final = ("\t", "\r", "\n", "\0")
-# Not blank to Python, and nothing on the screen.
+# Invisible characters that `str.strip` does not count as blank.
 _INVISIBLE_CHARACTERS: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 
 
@@ -31,6 +30,7 @@ def is_formula_like(text: str) -> bool:
     """Whether a spreadsheet may take the text for a formula."""
     if text.startswith(_FORMULA_CONTROLS):
         return True
+    # Spreadsheets drop blanks before the sign, so they do not make it harmless.
     while (bare := text.lstrip().lstrip(_INVISIBLE_CHARACTERS)) != text:
         text = bare
     return text.startswith(_FORMULA_SIGNS)

@@ -1,4 +1,4 @@
-"""Settings in the words of the form they are changed in, and what two sets of them differ in."""
+"""Differences between two rows' settings, in the wording of their form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EMPTY_TEXT = "empty"
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field, before and after, as people read it."""
+    """One changed field with both values as displayed."""
 
     field: str
     label: str
@@ -27,9 +27,9 @@ class FieldChange:
 def list_field_changes(
     model: type[models.Model], fields: Mapping[str, forms.Field], before: Any, after: Any
 ) -> list[FieldChange]:
-    """What differs between two rows of the model, or notes of it.
+    """List what differs between two rows of the model, or their history records.
 
-    `fields`: those of its form, by name.
+    `fields`: the form's fields by name.
     """
     found = []
     for column in model._meta.concrete_fields:
@@ -50,7 +50,7 @@ def list_field_changes(
 
 
 def format_setting(column: Any, field: forms.Field | None, value: Any) -> str:
-    """One value."""
+    """Format one setting for display."""
     if isinstance(column, models.ForeignKey) and value is not None:
         related = column.related_model._base_manager.filter(pk=value).first()
         return str(related) if related else f"number {value}, deleted since"
@@ -68,7 +68,6 @@ def format_setting(column: Any, field: forms.Field | None, value: Any) -> str:
 
 
 def _format_plain_value(value: Any) -> str:
-    """A value that stands for itself."""
     if value is None or value in ("", []):
         return EMPTY_TEXT
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Have answers forgotten: one row a tag, whatever the number of answers."""
+"""Invalidation of a plan's cached answers: one row per tag, however many answers there are."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from plans import selectors
 from plans.models import Invalidation, Plan, Tenant
 
 ALL_ANSWERS_TAG = ""
-# Tags of which it is remembered when they were forgotten, for each plan and tenant. Beyond them
-# whatever is older than the one that falls out is forgotten too, whatever its tags: more than was
-# asked for, never less.
+# Invalidated tags stored for each plan and tenant. When one more comes, all answers older than the
+# oldest tag's invalidation become invalid, whatever their tags: more than was requested, never
+# less.
 MAX_REMEMBERED_TAGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidationResult:
-    """What was done: answers asked for under a revision before `generation` are served no more."""
+    """The result: answers requested under a revision before `generation` are no longer served."""
 
     generation: int
     invalidated_at: datetime
@@ -29,15 +29,14 @@ class InvalidationResult:
 def invalidate_answers(
     *, plan: Plan, tenant: Tenant | None, tags: Collection[str] = (ALL_ANSWERS_TAG,)
 ) -> InvalidationResult:
-    """Forget the plan's answers that carry one of the tags, by default all of them;
-    of one tenant, or of all under None.
+    """Invalidate the plan's answers with one of the tags, by default all; irreversible.
 
-    Every worker follows within two seconds. Nothing brings the answers back.
+    `tenant` None: the answers of all tenants. Every worker follows within two seconds.
     """
     at = timezone.now()
     rows = [Invalidation(plan=plan, tenant=tenant, tag=tag, at=at) for tag in sorted(set(tags))]
-    # The first statement raises the revision to a number that nobody has seen, and keeps others
-    # from raising it until the end.
+    # This statement's trigger raises the revision to an unused number and locks it until the
+    # transaction ends.
     Invalidation.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=("plan", "tenant", "tag"), update_fields=("at",)
     )
@@ -49,7 +48,7 @@ def invalidate_answers(
 
 
 def _merge_oldest_tags(plan: Plan, tenant: Tenant | None, at: datetime) -> None:
-    """Let the oldest tags beyond KEPT become a mark on all answers."""
+    """Replace the oldest rows beyond MAX_REMEMBERED_TAGS by an invalidation of all answers."""
     tagged = Invalidation.objects.filter(plan=plan, tenant=tenant).exclude(tag=ALL_ANSWERS_TAG)
     beyond = list(tagged.order_by("-generation", "-pk")[MAX_REMEMBERED_TAGS:])
     if not beyond:

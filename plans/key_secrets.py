@@ -1,8 +1,8 @@
-"""API keys: made, recognised, hashed, masked. Pure apart from the system's random source.
+"""API keys: generation, format check, digest, masking. Pure apart from the random source.
 
 A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5, no padding). It is
-shown once; what is kept is its HMAC-SHA256 under a pepper that lives outside the database, and a
-short visible prefix.
+shown once; stored are its HMAC-SHA256 under a pepper that is not in the database, and a short
+visible prefix.
 """
 
 import hmac
@@ -20,7 +20,7 @@ _KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A fresh key. `secret` is to be shown once and forgotten."""
+    """A new key; `secret` is shown once and never stored."""
 
     secret: str
     prefix: str
@@ -31,28 +31,25 @@ class NewKey:
 
 
 def generate_key(kind: KeyKind, *, pepper: str) -> NewKey:
-    """A new random key of that kind."""
+    """Generate a random key."""
     secret = f"{kind}-{secrets.token_urlsafe(32)}"
     return NewKey(secret, mask_key(secret), compute_key_digest(secret, pepper=pepper))
 
 
 def is_well_formed(secret: str, kind: KeyKind) -> bool:
-    """Whether the text has the shape of a key of that kind:
-    a malformed one is refused before any look-up."""
+    """Whether the text has the format of a key of that kind."""
     match = _KEY_PATTERN.fullmatch(secret)
     return match is not None and match[1] == kind
 
 
+# Keys in use are memoized, so the process holds them in memory.
 @lru_cache(maxsize=4096)
 def compute_key_digest(secret: str, *, pepper: str) -> str:
-    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters.
-
-    The keys in use are remembered, with which they are used.
-    """
+    """Return the key's HMAC-SHA256 (RFC 2104) in hex, 64 characters."""
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 
 def mask_key(secret: str) -> str:
-    """The visible prefix by which people tell keys apart: the kind and six characters."""
+    """Return the visible prefix that tells keys apart: the kind and six characters."""
     kind, _, rest = secret.partition("-")
     return f"{kind}-{rest[:6]}"

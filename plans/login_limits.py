@@ -1,9 +1,7 @@
-"""Log-ins: how many wrong passwords are taken, from whom, and how many are looked at at once.
+"""Limits on log-ins: failures per name and address, and password checks at once.
 
-Three limits of failures within the cool-off (django-axes counts them): of a name from one address,
-of one address whatever the name, and of one name whatever the address. The last one holds however a
-proxy is set up, also where clients may write `X-Forwarded-For` themselves. Whoever logged in from
-an address lately is not held to it there, so nobody is locked out from afar.
+Failures within the cool-off are limited (django-axes counts them) for a name from one address, for
+an address whatever the name, and for a name whatever the address.
 """
 
 import threading
@@ -24,22 +22,27 @@ from django.utils.deprecation import MiddlewareMixin
 
 MAX_ADDRESS_FAILURES: Final = 50
 MAX_NAME_FAILURES: Final = 100
-KNOWN_ADDRESS_DAYS: Final = 30  # how long an address is known to be somebody's
-MAX_WAITING_LOGINS: Final = 20  # log-ins of a worker that wait for their turn
+KNOWN_ADDRESS_DAYS: Final = 30  # since a user's last log-in from an address
+MAX_WAITING_LOGINS: Final = 20  # per worker
 MAX_LOGIN_WAIT_SECONDS: Final = 10.0
 
 
 class LoginFailureHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
-    """What axes asks. The limit it compares with is that of a name from one address."""
+    """django-axes handler that adds limits by address and by name to AXES_FAILURE_LIMIT."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """The failures that count most; those of an address or a name alone count
-        when they reach their own limit."""
+        """Return the failures to compare with AXES_FAILURE_LIMIT.
+
+        Failures of an address or a name alone count once they reach their own limit.
+        """
         found = int(super().get_failures(request, credentials))
         limit = int(settings.AXES_FAILURE_LIMIT)
         name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]  # by axes
         if _count_failures(request, Q(ip_address=address)) >= MAX_ADDRESS_FAILURES:
             return max(found, limit)
+        # This limit holds however a proxy is set up, also if clients can write `X-Forwarded-For`
+        # themselves. An address the user logged in from lately is exempt, so nobody is locked out
+        # from afar.
         if (
             name
             and _count_failures(request, Q(username=name)) >= MAX_NAME_FAILURES
@@ -57,7 +60,7 @@ def _count_failures(request: HttpRequest, whose: Q) -> int:
 
 
 def _is_known_address(name: str, address: str | None) -> bool:
-    """Whether this person logged in from there lately."""
+    """Whether this user logged in from the address in the last KNOWN_ADDRESS_DAYS."""
     since = timezone.now() - timedelta(days=KNOWN_ADDRESS_DAYS)
     return bool(
         AccessLog.objects.filter(
@@ -67,18 +70,19 @@ def _is_known_address(name: str, address: str | None) -> bool:
 
 
 class LoginQueue:
-    """One at a time; `waiting` at most wait, for so many seconds."""
+    """A queue for one log-in at a time, with at most `waiting` others for at most `seconds`."""
 
     def __init__(
         self, *, waiting: int = MAX_WAITING_LOGINS, seconds: float = MAX_LOGIN_WAIT_SECONDS
     ) -> None:
+        # One more for the log-in whose turn it is.
         self._queue_slots = threading.BoundedSemaphore(waiting + 1)
         self._turn_lock = threading.Lock()
         self._max_wait_seconds = seconds
 
     @contextmanager
     def acquire_turn(self) -> Iterator[bool]:
-        """Whether it is the caller's turn; false at once where too many wait, or after the wait."""
+        """Yield whether it is the caller's turn; False if the queue is full or the wait ended."""
         seated = self._queue_slots.acquire(blocking=False)
         try:
             mine = seated and self._turn_lock.acquire(timeout=self._max_wait_seconds)
@@ -96,11 +100,7 @@ _login_queue = LoginQueue()
 
 
 class LoginQueueMiddleware(MiddlewareMixin):
-    """Middleware: to hash a password takes much of a second of CPU on purpose.
-
-    A worker does one at a time, so that a flood of log-ins takes one core at most; the requests of
-    others go on. Too many get a 503.
-    """
+    """Middleware that checks one password at a time per worker and answers 503 to too many."""
 
     def process_view(
         self,
@@ -115,6 +115,8 @@ class LoginQueueMiddleware(MiddlewareMixin):
             or request.resolver_match.view_name != settings.LOGIN_URL
         ):
             return None
+        # Hashing a password takes much of a second of CPU on purpose: so a flood of log-ins takes
+        # one core at most, and other requests go on.
         with _login_queue.acquire_turn() as mine:
             if not mine:
                 return HttpResponse(

@@ -1,4 +1,4 @@
-"""Middleware that closes other tenants' pages to a tenant's person."""
+"""Middleware that hides other tenants' pages from a tenant's users."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from plans.admin.tenant_scope import TenantScopedAdmin
 
 _ADMIN_PREFIX: Final = "/admin/"
 _DASHBOARD_PREFIX: Final = "/dashboard/"
-# Pages of the site and of one model that name no row.
+# Pages of the site, then pages of a model, that name no row.
 _SITE_PAGES: Final = frozenset(
     {"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"}
 )
@@ -22,9 +22,11 @@ _ROWLESS_PAGES: Final = frozenset({"changelist", "add"})
 
 
 class TenantPagesMiddleware(MiddlewareMixin):
-    """Middleware: for a tenant's person, pages that name a row of another's are not there,
-    nor those that nothing says are for them. So a page added later is closed to them until it names
-    a plan, or a row of a model whose pages are `Tenanted`."""
+    """Answer 404 to a tenant's user for admin and plan pages that are not known to be theirs.
+
+    Theirs are the site's own pages, lists and forms of models with a `TenantScopedAdmin`, and pages
+    of rows and plans of their tenant.
+    """
 
     def process_view(
         self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -38,6 +40,7 @@ class TenantPagesMiddleware(MiddlewareMixin):
             return
         if "plan" in kwargs:
             _check_row_exists(list_user_plans(request.user), kwargs["plan"])
+        # So a page added later is closed to them until it names a plan, or a row of such a model.
         elif name not in _SITE_PAGES:
             _check_admin_page(
                 request,
@@ -47,7 +50,7 @@ class TenantPagesMiddleware(MiddlewareMixin):
 
 
 def _check_admin_page(request: HttpRequest, name: str, row: Any) -> None:
-    """Raises Http404."""
+    """Raise Http404 unless the page is one of the user's own."""
     pages, page = _find_model_admin(name)
     if not isinstance(pages, TenantScopedAdmin):
         raise Http404
@@ -59,7 +62,7 @@ def _check_admin_page(request: HttpRequest, name: str, row: Any) -> None:
 
 
 def _find_model_admin(name: str) -> tuple[Any, str]:
-    """The pages of the model that a URL's name begins with, and what follows."""
+    """Return the model admin that the URL's name begins with, and the rest of the name."""
     for model, pages in admin.site._registry.items():
         start = f"{model._meta.app_label}_{model._meta.model_name}_"
         if name.startswith(start):

@@ -1,4 +1,4 @@
-"""Who may call, on what terms: tenants, their keys, token-saving plans and prices."""
+"""Models of the configuration: tenants, keys, token-saving plans and prices."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -38,10 +38,10 @@ def all_routes() -> list[str]:
 
 
 class Tenant(models.Model):
-    """A customer of the gateway.
+    """A customer of the gateway, with its own caches, keys, plans and reports.
 
-    Caches, keys, plans and figures of two tenants never meet. Which routes it may use the platform
-    says; its keys can only narrow that.
+    Nothing of these is shared between tenants. The platform decides which routes a tenant can use;
+    its keys can only narrow that.
     """
 
     slug = models.SlugField(
@@ -78,10 +78,7 @@ class Tenant(models.Model):
 
 
 class Membership(models.Model):
-    """A person who belongs to one tenant and sees nothing of another.
-
-    Without a row a person belongs to the platform.
-    """
+    """A user's tenant, the only one they see; users without a row belong to the platform."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -96,7 +93,7 @@ class Membership(models.Model):
 
 
 class TenantUsage(models.Model):
-    """What a tenant's answers in the caches come to, as counted lately by a worker."""
+    """The size of a tenant's cached answers, as last counted by a worker."""
 
     tenant = models.OneToOneField(
         Tenant, on_delete=models.CASCADE, primary_key=True, related_name="usage"
@@ -110,9 +107,9 @@ class TenantUsage(models.Model):
 
 
 class Key(models.Model):
-    """What virtual and admin keys share.
+    """Base of virtual and admin keys.
 
-    The key itself is shown once; kept are its HMAC and a visible prefix.
+    The secret is shown once; stored are its HMAC and a visible prefix.
     """
 
     name = models.CharField(max_length=200, help_text="Who or what uses this key.")
@@ -130,7 +127,7 @@ class Key(models.Model):
 
 
 class VirtualKey(Key):
-    """Opens /v1 for one tenant's SDK clients, and nothing else."""
+    """A key of one tenant for SDK clients; valid for /v1 only."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     expires_at = models.DateTimeField(
@@ -148,10 +145,7 @@ class VirtualKey(Key):
 
 
 class AdminKey(Key):
-    """Opens /token-saving.
-
-    Without a tenant it is the platform's; with one it sees that tenant only.
-    """
+    """A key for /token-saving, of the platform or limited to one tenant."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True
@@ -171,7 +165,7 @@ _COLUMN_CLASSES: "Final[dict[SettingKind, type[models.Field[Any, Any]]]]" = {
 def setting_field(
     column: str, column_class: "type[models.Field[Any, Any]] | None" = None, **options: Any
 ) -> "models.Field[Any, Any]":
-    """Make the column of a setting as the table has it, but for these options."""
+    """Build the column of a setting from the table of settings; `options` override it."""
     setting = SETTINGS_BY_COLUMN[column]
     found: dict[str, Any] = {"default": setting.default}
     if setting.nullable:  # null is a value of the API
@@ -187,7 +181,7 @@ def setting_field(
 
 
 def _build_bound_validators(setting: PlanSetting) -> list[BaseValidator]:
-    """Make validators for the bounds that the column's type does not have itself."""
+    # Only bounds that the column's type does not check itself.
     has_low, has_high = setting.kind == "number" or setting.low > 0, setting.high < MAX_INT32
     return [
         *([MinValueValidator(setting.low)] if has_low else ()),
@@ -208,13 +202,13 @@ class Plan(models.Model):
     mode = setting_field("mode")
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    # A plan without compression has none by default: the API's default is that of its half.
+    # No default: the API's default applies when a plan has compression.
     compression_engine = setting_field(
         "compression_engine", null=True, blank=True, default=models.NOT_PROVIDED
     )
     max_input_tokens = setting_field("max_input_tokens")
     language = setting_field("language")
-    min_sentences = setting_field("min_sentences", validators=())  # the rules alone ask for one
+    min_sentences = setting_field("min_sentences", validators=())  # validation alone requires one
     focus = setting_field("focus")
     when = setting_field("when")
     deadline_ms = setting_field("deadline_ms")
@@ -258,7 +252,7 @@ class Plan(models.Model):
         return self.name
 
     def build_snapshot(self) -> PlanSnapshot:
-        """The frozen copy the request path works on."""
+        """Build the frozen copy that the request path uses."""
         compression = (
             CompressionSettings(**self._read_settings("compression"))
             if self.compression_engine
@@ -280,11 +274,9 @@ class Plan(models.Model):
 
 
 class Invalidation(models.Model):
-    """From the configuration's revision `generation` on a plan's answers count,
-    those with this tag, or all of them where `tag` is "".
+    """Answers of a plan from before revision `generation` are invalid.
 
-    Of one tenant, or of all of them. Requests and entries carry revisions too, so no clock has to
-    agree with another.
+    Limited to those with `tag` unless it is "", and to one tenant unless `tenant` is null.
     """
 
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="invalidations")
@@ -292,6 +284,7 @@ class Invalidation(models.Model):
         Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     tag = models.CharField(max_length=64, blank=True)
+    # Requests and entries carry revisions too, so that no two clocks have to agree.
     generation = models.BigIntegerField(default=0)
     at = models.DateTimeField()
 
@@ -309,7 +302,7 @@ class Invalidation(models.Model):
 
 
 def are_price_terms(text: str) -> None:
-    """Raises ValidationError, which names the line at fault."""
+    """Validate price terms. Raises ValidationError that names the invalid line."""
     try:
         price_terms.parse_terms(text)
     except ValueError as error:
@@ -317,7 +310,7 @@ def are_price_terms(text: str) -> None:
 
 
 class ModelPrice(models.Model):
-    """US dollars per million tokens of one provider's model.
+    """The price of a provider's model, in US dollars per million tokens.
 
     Seeded from genai-prices; an edited row is never overwritten.
     """
@@ -372,22 +365,22 @@ class ModelPrice(models.Model):
 
     @property
     def price(self) -> Price:
-        """The amounts of the row.
+        """The price as value object.
 
-        Raises ValueError when its terms, written past the form, say nothing.
+        Raises ValueError for invalid terms, which only a write past the form can save.
         """
         own = {name: getattr(self, name) for name in BASE_RATE_NAMES}
         return Price(**own, terms=price_terms.parse_terms(self.terms))
 
 
 class Revision(models.Model):
-    """One row, raised by database triggers in the transaction of every change to keys, plans,
-    invalidations, prices, upstreams and routes.
+    """The revision of the configuration, in one row that database triggers raise.
 
-    Workers poll it and take a new snapshot when it grew, so edits by any road (admin, API, SQL,
-    fixture) reach them.
+    It grows in the transaction of every change to keys, plans, invalidations, prices, upstreams and
+    routes. Workers poll it and load a new snapshot when it grew.
     """
 
+    # Triggers, so that workers see changes made in any way: admin, API, SQL, fixtures.
     value = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:

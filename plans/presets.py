@@ -1,5 +1,4 @@
-"""Named sets of settings, each with what it risks and what was measured of it,
-fitted to what the running system can do.
+"""Presets: named settings with their risk and measured error rates, fitted to the running system.
 
 The figures are those of docs/verifier.md, docs/context.md and of `make eval-compression`; a test
 compares them with the documents.
@@ -15,12 +14,13 @@ from plans.capabilities import Capabilities
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """The halves as the API's body has them, without what takes its default; `risk`: one sentence;
-    `measured`: how often it was wrong, and on what."""
+    """A preset; its halves are the API's JSON without defaults."""
 
     name: str
     title: str
+    # One sentence.
     risk: str
+    # How often it was wrong, and on what.
     measured: str
     compression: Mapping[str, Any] | None
     cache: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Preset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedPreset:
-    """A preset as this system can honour it. `notes`: what had to be otherwise, and why."""
+    """A preset adapted to this system; `notes`: what was changed, and why."""
 
     preset: Preset
     compression: dict[str, Any] | None
@@ -98,7 +98,7 @@ FALLBACK_COSINE_THRESHOLD: Final = (
 
 
 def fit_preset(preset: Preset, *, capabilities: Capabilities) -> FittedPreset:
-    """The preset with what does not run here left out. Probes backends, so it may take a second."""
+    """Replace what this system cannot run. Probes backends, which may take a second."""
     notes: list[str] = []
     cache = dict(preset.cache) | {"backend": None}
     if "backend" not in preset.cache:
@@ -167,9 +167,9 @@ def _fit_compression(
 def expand_preset(
     body: object, *, capabilities: Capabilities, notes: list[str] | None = None
 ) -> object:
-    """A new plan's body with its `preset` written out; what the body says wins, field by field.
+    """Replace `preset` in a new plan's body by its settings; fields of the body win.
 
-    Raises InvalidPlan for another name.
+    What had to be changed is added to `notes`. Raises InvalidPlan for an unknown preset.
     """
     if not isinstance(body, Mapping) or "preset" not in body:
         return body
@@ -188,7 +188,7 @@ def expand_preset(
 
 
 def find_preset(name: object) -> Preset:
-    """Raises InvalidPlan with the accepted names."""
+    """Return the preset of that name. Raises InvalidPlan that lists the known names."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
         raise InvalidPlan(

@@ -1,4 +1,4 @@
-"""The terms of a price as people write them, one a line, and back.
+"""Parser and formatter of price terms, one per line.
 
     cache_write_1h 6, input_audio 1
     above 200000: input 2.5, output 15, cached_input 0.25
@@ -7,9 +7,9 @@
     since 2027-01-01, above 200000: input 2, output 6
     service tier flex: input 0.5, output 2
 
-What stands before the colon says when the rates hold. A time, a day or a service tier stands in
-place of the whole price: what its lines do not name has no rate of its own. Amounts are those of
-`plans.pricing.EXTRA_RATES`.
+The part before the colon is the condition of the rates. Lines with a time, date or service tier
+replace the whole price: a rate they do not name has none of its own. `plans.pricing.EXTRA_RATES`
+names the rates and their units.
 """
 
 import re
@@ -34,7 +34,7 @@ ACCEPTED_CONDITIONS: Final = (
 
 @lru_cache(maxsize=4096)
 def parse_terms(text: str) -> tuple[PriceTerm, ...]:
-    """The terms of the lines. Raises ValueError, which names the line and what is accepted."""
+    """Parse price terms. Raises ValueError that names the line and the accepted forms."""
     if len(text) > MAX_TERMS_LENGTH:
         raise ValueError(f"At most {MAX_TERMS_LENGTH} characters.")
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
@@ -42,7 +42,7 @@ def parse_terms(text: str) -> tuple[PriceTerm, ...]:
 
 
 def format_terms(terms: tuple[PriceTerm, ...]) -> str:
-    """The lines of the terms: `parse` gives the same again."""
+    """Format terms as lines; the inverse of `parse_terms`."""
     return "\n".join(map(_format_term, terms))
 
 

@@ -1,4 +1,4 @@
-"""Prices to exact costs. Pure: same tokens, prices and time, same Decimal."""
+"""Exact costs from token counts and prices, in Decimal. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 MILLION = Decimal(1_000_000)
-# Rates beside those of a price's own fields, in US dollars per million tokens, but for the last
-# two.
+# Rates besides a price's own fields, in US dollars per million tokens except for the last two.
 EXTRA_RATES: Final = {
     "cache_write_1h": "tokens written into the provider's prefix cache for an hour",
     "input_audio": "audio in the prompt",
@@ -29,16 +28,17 @@ BASE_RATE_NAMES: Final = ("input", "output", "cached_input", "cache_write")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateCondition:
-    """When rates stand in place of the ordinary ones:
-    from a day on (UTC), daily between two times (UTC), or where the provider answered in that
-    service tier. All that is given must hold."""
+    """When rates replace the ordinary ones: from a date, at hours of the day, in a service tier.
+
+    Dates and hours are UTC; the tier is the one the provider's answer names. All given must hold.
+    """
 
     since: date | None = None
     daily_hours: tuple[time, time] | None = None
     service_tier: str = ""
 
     def is_met(self, at: datetime | None, service_tier: str) -> bool:
-        """At that moment; None stands for any ordinary one."""
+        """Whether the condition holds at that moment; for None, dates and hours do not hold."""
         if self.service_tier and self.service_tier != service_tier:
             return False
         if self.since is None and self.daily_hours is None:
@@ -61,8 +61,7 @@ ORDINARY_CONDITION: Final = RateCondition()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTerm:
-    """Rates by name, in prompts of more than `above` tokens (0: of any length),
-    when the condition holds."""
+    """Rates by name for prompts of more than `above_tokens` tokens, when the condition holds."""
 
     rates: tuple[tuple[str, Decimal], ...]
     above_tokens: int = 0
@@ -71,24 +70,24 @@ class PriceTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenDetails:
-    """Of the tokens of a call those that may have a price of their own.
+    """Those of a call's tokens that can have their own rates."""
 
-    `written_1h` are part of those written, `cached_audio` and `cached_image` of those cached and of
-    `audio` and `image`; the next three are part of the prompt, the others of the completion.
-    `searches`: on the web.
-    """
-
+    # Part of the written tokens.
     written_1h: int = 0
+    # Both part of the cached tokens, and of `audio` and `image`.
     cached_audio: int = 0
     cached_image: int = 0
+    # These three are part of the prompt.
     audio: int = 0
     image: int = 0
     video: int = 0
+    # These five are part of the completion.
     output_audio: int = 0
     output_image: int = 0
     output_video: int = 0
     reasoning: int = 0
     citation: int = 0
+    # Searches on the web.
     searches: int = 0
 
 
@@ -97,17 +96,17 @@ NO_TOKEN_DETAILS: Final = TokenDetails()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars per million tokens.
+    """A price in US dollars per million tokens, with further rates in `terms`.
 
-    `cached_input` None: the provider gives no discount for a warm prefix. `cache_write` None: it
-    asks no more for tokens that it writes into its prefix cache than for others. `terms`: what else
-    the list knows of the model. Terms without a condition add to these four; the last condition
-    that holds stands in place of them.
+    Terms without a condition add to the fields' rates; those of the last condition that holds
+    replace them.
     """
 
     input: Decimal
     output: Decimal
+    # None: no discount for cached tokens.
     cached_input: Decimal | None = None
+    # None: writing to the provider's prefix cache costs the same as other input.
     cache_write: Decimal | None = None
     terms: tuple[PriceTerm, ...] = ()
 
@@ -122,10 +121,10 @@ class Price:
         at: float | None = None,
         service_tier: str = "",
     ) -> Decimal:
-        """Dollars for one call.
+        """Compute the cost of one call in US dollars.
 
-        Of the `prompt` tokens `cached` are billed at the cached price, `written` others at that for
-        writing. `at`: when it was made, in epoch seconds.
+        Of the `prompt` tokens `cached` are billed at the cached rate and `written` others at the
+        rate for writing. `at`: the time of the call in epoch seconds.
 
         Raises ValueError when a count is negative or `cached` and `written` together exceed
         `prompt`.
@@ -152,8 +151,9 @@ class Price:
     def _compute_plain_cost(
         self, prompt: int, completion: int, cached: int, written: int
     ) -> Decimal:
-        """The same of text alone at a price without terms, which is nearly every call:
-        a hit needs two sums, and a third of the work."""
+        """Compute the cost of text at a price without terms."""
+        # Nearly every call is one of these, a hit needs two such sums, and this takes a third of
+        # the time.
         dollars = (prompt - cached - written) * self.input + completion * self.output
         if cached:
             dollars += cached * (self.input if self.cached_input is None else self.cached_input)
@@ -164,7 +164,7 @@ class Price:
     def _select_rates(
         self, prompt: int, at: float | None, service_tier: str
     ) -> Mapping[str, Decimal]:
-        """By name, for a prompt of so many tokens."""
+        """Return the rates by name that apply to a prompt of that length."""
         own = {name: rate for name in BASE_RATE_NAMES if (rate := getattr(self, name)) is not None}
         if not self.terms:
             return own
@@ -184,7 +184,7 @@ class Price:
 def _list_token_counts(
     prompt: int, completion: int, cached: int, written: int, of: TokenDetails
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """Each kind of tokens once, with the rates that may apply, the closest first."""
+    """List each kind of token with the names of its possible rates, the most specific first."""
     audio, image = of.audio - of.cached_audio, of.image - of.cached_image
     special = of.output_audio + of.output_image + of.output_video + of.reasoning + of.citation
     return [

@@ -1,12 +1,9 @@
-"""The published prices of providers, read from the data that come with the package genai-prices.
+"""Providers' published prices, from the data of the package genai-prices.
 
-All of a model's prices are taken that a chat can be billed by: the ordinary ones into the fields of
-a price, the others into its terms: tiers by the length of the prompt, times of the day, days to
-come, service tiers, audio, images, reasoning, a sum for each request. Left out: batches, and what a
-chat's usage does not tell (hours of audio, pages, characters).
-
-The package is imported by who needs it: it takes 30 MB, which a worker can do without as long as
-every model has a price by its own name.
+Included is all a chat can be billed by: ordinary rates as fields of a price, others as its terms
+(tiers by prompt length, hours of the day, future dates, service tiers, audio, images, reasoning, an
+amount per request). Left out are batches and what a chat's usage does not report (hours of audio,
+pages, characters).
 """
 
 from collections.abc import Iterator
@@ -16,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from plans.pricing import BASE_RATE_NAMES, ORDINARY_CONDITION, Price, PriceTerm, RateCondition
 
+# The functions import the package themselves: it takes 30 MB, which a worker can do without as long
+# as every model has a price by its own name.
 if TYPE_CHECKING:
     from genai_prices import types as listed
 
 MICRO_DOLLAR = Decimal("0.000001")
 PriceKey = tuple[str, str]
-# The list's name of each rate, and what of it is one unit here.
+# The name of each rate in the published data.
 _LISTED_NAMES: Final = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -42,14 +41,14 @@ _LISTED_NAMES: Final = {
     "search": "web_searches_kcount",
 }
 _RATES_PER_THOUSAND: Final = ("request", "search")
-_RatesByLength = dict[int, dict[str, Decimal]]  # by the length above which they hold, then by name
+_RatesByLength = dict[int, dict[str, Decimal]]  # rates by name, by the length they hold above
 
 
 def load_published_prices(at: datetime | None = None) -> dict[PriceKey, Price]:
-    """Price by (provider id, model id) of every model that bills both prompt and completion tokens,
-    about 2,000.
+    """Return about 2,000 prices by (provider id, model id).
 
-    Models billed otherwise (embeddings, images, audio by the minute) are left out.
+    Models not billed by prompt and completion tokens (embeddings, images, audio by the minute) are
+    left out.
     """
     from genai_prices import data_snapshot
 
@@ -63,11 +62,10 @@ def load_published_prices(at: datetime | None = None) -> dict[PriceKey, Price]:
 
 
 def iter_aliases(provider: str, model: str) -> Iterator[PriceKey]:
-    """The listed names of what a provider calls `model`,
-    such as gpt-4o-mini for gpt-4o-mini-2024-07-18; none when it is unknown.
+    """Yield the published names of a model, such as gpt-4o-mini for gpt-4o-mini-2024-07-18.
 
-    A provider that resells another's models (Azure those of OpenAI) is followed by the other's
-    name.
+    For a provider that resells another's models (Azure those of OpenAI), the other's name follows.
+    Yields nothing for an unknown model.
     """
     from genai_prices import data_snapshot
 
@@ -81,7 +79,10 @@ def iter_aliases(provider: str, model: str) -> Iterator[PriceKey]:
 
 
 def _build_price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price | None:
-    """`storage`: what is listed for writing may be the price of storing alone."""
+    """Build the price of a model; None if it has no rate for input or output.
+
+    `storage`: the listed rate for cache writes may be for storage only.
+    """
     prices, others = _split_ordinary_prices(model, at)
     rates = _collect_rates(prices, storage=storage)
     own = rates.get(0, {})
@@ -104,10 +105,10 @@ def _build_price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> P
 def _split_ordinary_prices(
     model: "listed.ModelInfo", at: datetime
 ) -> "tuple[listed.ModelPrice, list[tuple[RateCondition, listed.ModelPrice]]]":
-    """What an ordinary call costs at that moment: of several dates the newest that has begun.
+    """Return the ordinary price at that moment, and the conditional prices that replace it.
 
-    And what stands in place of it: of those listed behind it, as the last one that holds counts,
-    times of the day and days to come.
+    The ordinary price is that of the latest date that has begun. Conditional prices have hours of
+    the day or a future date, and are listed after it.
     """
     from genai_prices import types as listed
 
@@ -122,6 +123,7 @@ def _split_ordinary_prices(
         elif limit is not None and not limit.active(at):
             others.append((RateCondition(since=limit.start_date), conditional.prices))
         else:
+            # The last that holds counts, so earlier conditions no longer matter.
             ordinary, others = conditional.prices, []
     return ordinary, others
 
@@ -129,16 +131,16 @@ def _split_ordinary_prices(
 def _iter_tier_prices(
     model: "listed.ModelInfo", ordinary: "listed.ModelPrice", at: datetime
 ) -> "Iterator[tuple[RateCondition, listed.ModelPrice]]":
-    """What the model costs in each service tier that has begun:
-    the list names what differs from the ordinary price."""
+    """Yield the prices of each service tier that has begun."""
     from genai_prices import types as listed
 
     variants = [
         variant for variant in model.price_variants or () if set(variant.when) == {"service_tier"}
     ]
     for tier in sorted({variant.when["service_tier"] for variant in variants}):
+        # A variant names only what differs from the ordinary price.
         values = dict(ordinary.__dict__)
-        for variant in reversed(variants):  # the first that holds counts
+        for variant in reversed(variants):  # the first that is active takes precedence
             if variant.when["service_tier"] == tier and (
                 variant.constraint is None or variant.constraint.active(at)
             ):
@@ -164,8 +166,8 @@ def _collect_rates(prices: "listed.ModelPrice", *, storage: bool) -> _RatesByLen
         for above, rate in tiers:
             found.setdefault(above, {})[name] = _convert_rate(name, rate)
     own = found.get(0, {})
-    # A few rows list less for writing than for input, which is what storage costs besides (Gemini
-    # behind OpenRouter).
+    # A few models list less for cache writes than for input: that is the extra cost of storage
+    # (Gemini behind OpenRouter).
     if storage and own.get("cache_write", MICRO_DOLLAR) <= own.get("input", Decimal(0)):
         for rates in found.values():
             rates.pop("cache_write", None)
@@ -177,7 +179,7 @@ def _convert_rate(name: str, rate: Decimal) -> Decimal:
 
 
 def _iter_terms(rates: _RatesByLength, condition: RateCondition) -> Iterator[PriceTerm]:
-    """Without a condition the base rates of a price's own fields stand there."""
+    """Yield the rates as terms, except those that the price's own fields hold."""
     for above in sorted(rates):
         own = BASE_RATE_NAMES if condition == ORDINARY_CONDITION and not above else ()
         named = tuple((name, rate) for name, rate in rates[above].items() if name not in own)

@@ -1,10 +1,7 @@
-"""What rows of the configuration said before: who changed them,
-when and why (django-simple-history). Secrets are left out by name.
+"""History of configuration rows: who changed what, when and why (django-simple-history).
 
-Whatever saves a row notes it: admin, API, command line. A row that was there before the first note
-is noted as it was, then changed. Saves that change nothing leave no note. What the database raises
-(versions) is read back, so a note says what was really stored. Changes by plain SQL are not noted;
-the next note shows their result.
+Every save through Django is recorded (admin, API, command line), unless it changes nothing. Changes
+by plain SQL are not recorded; the next record shows their result. Secrets are left out by name.
 """
 
 import hashlib
@@ -23,13 +20,13 @@ from simple_history.models import HistoricalRecords
 INITIAL_REASON: Final = "As it was before changes were noted"
 NON_SETTING_FIELDS: Final = frozenset(
     {"id", "version", "created_at", "updated_at"}
-)  # no setting of anybody's
+)  # not set by anybody
 MAX_REASON_LENGTH: Final = 500
 _HISTORY_BY_MODEL: "dict[type[models.Model], ConfigHistory]" = {}
 
 
 def actor() -> str:
-    """Whoever this request is of, an admin key by its name; without one, the command."""
+    """Return the user of the current request, an admin key by its name, or the running command."""
     user = getattr(getattr(HistoricalRecords.context, "request", None), "user", None)
     if user is not None and user.is_authenticated:
         return (
@@ -43,9 +40,9 @@ def actor() -> str:
 
 
 class Acted(models.Model):
-    """Who, in words: an account's name stays when the account goes,
-    and an admin key has no account."""
+    """Base of history records with the name of who made the change."""
 
+    # As text: an account's name stays when the account is deleted, and an admin key has no account.
     actor = models.CharField(max_length=220, blank=True, default=actor)
 
     class Meta:
@@ -53,9 +50,9 @@ class Acted(models.Model):
 
 
 class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
-    """As `history` of a model.
+    """The `history` of a model.
 
-    `leaving_out`: fields that must never stand in a history, such as secrets.
+    `leaving_out`: fields that must never be recorded, such as secrets.
     """
 
     def __init__(self, *, leaving_out: tuple[str, ...] = ()) -> None:
@@ -73,11 +70,13 @@ class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
             pre_save.connect(self._record_before_save, sender=sender, weak=False)
 
     def _record_before_save(self, instance: models.Model, raw: bool = False, **_: Any) -> None:
+        # A row that existed before history was recorded gets its old state recorded before the
+        # change.
         if not raw and not instance._state.adding:
             self.record_initial_state(instance)
 
     def record_initial_state(self, instance: models.Model) -> None:
-        """Note a row as the database has it, if nothing was ever noted of it."""
+        """Record the row as stored, if it has no history yet."""
         notes = get_row_history(instance)
         row: Any = (
             None if notes.exists() else type(instance)._base_manager.filter(pk=instance.pk).first()
@@ -95,9 +94,10 @@ class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
     def create_historical_record(
         self, instance: Any, history_type: str, using: str | None = None
     ) -> None:
-        """The row as the database has it now; nothing when it says what the last note says."""
+        """Record the row as stored now, unless it equals its last record."""
         row = instance
         if history_type != "-":
+            # Read back: the record then has the values that triggers set, such as versions.
             row = type(instance)._base_manager.get(pk=instance.pk)
             row._change_reason = getattr(instance, "_change_reason", None)
         if history_type == "~" and self._equals_last_record(row):
@@ -112,13 +112,13 @@ class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
 
 
 def get_row_history(row: Any) -> "QuerySet[Any]":
-    """What was noted of one row, the newest first."""
+    """Return the history records of a row, newest first."""
     notes: QuerySet[Any] = type(row).history.filter(**{row._meta.pk.attname: row.pk})
     return notes
 
 
 def get_recorded_settings(row: Any, *, like: Any = None) -> dict[str, Any]:
-    """The noted fields of a note, or of a row `like` that note, by attribute name."""
+    """Return the recorded fields by attribute name, of a record or of a row `like` that record."""
     names = [
         field.attname
         for field in (like or row).tracked_fields
@@ -128,10 +128,9 @@ def get_recorded_settings(row: Any, *, like: Any = None) -> dict[str, Any]:
 
 
 def compute_row_version(row: Any) -> str:
-    """A short text that differs when a column differs, of a row as the database has it
-    or of a note of one.
+    """Return a short digest of a stored row's or a history record's columns.
 
-    Of a model whose history leaves secrets out, a row and its note do not have the same.
+    If the model's history leaves out secrets, a row and its record have different versions.
     """
     fields = getattr(row, "tracked_fields", None) or row._meta.concrete_fields
     columns = {
@@ -148,12 +147,12 @@ def _format_column(value: Any) -> str:
 
 
 def record_initial_state(row: models.Model) -> None:
-    """Before a change that no signal tells of (`QuerySet.update`, bulk writes)."""
+    """Record the row before a change without signals (`QuerySet.update`, bulk writes)."""
     _HISTORY_BY_MODEL[type(row)].record_initial_state(row)
 
 
 def record_change(row: Any, *, reason: str | None = None) -> None:
-    """After such a change."""
+    """Record the row after a change without signals."""
     row._change_reason = reason
     _HISTORY_BY_MODEL[type(row)].create_historical_record(row, "~")
 

@@ -1,4 +1,4 @@
-"""What is read from the plans tables: the parts of the configuration snapshot, one plan, prices."""
+"""Queries on the plans tables: parts of the configuration snapshot, single plans, prices."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -15,7 +15,7 @@ from plans.snapshot import KeySnapshot, PlanSnapshot
 
 
 def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
-    """The owner's own plan of that name, else the platform's. Raises PlanUnknown."""
+    """Return the owner's plan of that name, else the platform's. Raises PlanNotFound."""
     try:
         return find_plan(owner, name)
     except PlanNotFound:
@@ -28,13 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def get_revision() -> int:
-    """The number of the configuration as it stands; any other number than the one you hold means:
-    read again."""
+    """Return the revision of the configuration; a different number means it has changed."""
     return Revision.objects.filter(pk=1).values_list("value", flat=True).first() or 0
 
 
 def load_live_keys() -> dict[str, KeySnapshot]:
-    """Every virtual key that is neither revoked nor expired, by digest. One query."""
+    """Load the virtual keys that are neither revoked nor expired, by digest. One query."""
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
     return {
         key.digest: KeySnapshot(
@@ -51,13 +50,11 @@ def load_live_keys() -> dict[str, KeySnapshot]:
 
 
 def load_granted_routes() -> dict[int, frozenset[str]]:
-    """The routes of each tenant, by its id.
-
-    A column that holds anything but a list of names opens nothing. One query.
-    """
+    """Load the routes of each tenant, by its id. One query."""
     rows = Tenant.objects.values_list("pk", "routes")
     return {
         pk: frozenset(name for name in routes if isinstance(name, str))
+        # A column that holds anything but a list of names grants nothing.
         if isinstance(routes, list)
         else frozenset()
         for pk, routes in rows
@@ -65,27 +62,28 @@ def load_granted_routes() -> dict[int, frozenset[str]]:
 
 
 def load_plans() -> dict[tuple[int | None, str], PlanSnapshot]:
-    """Every plan by (owner's id or None for the platform, name). One query."""
+    """Load all plans by (owner's id or None for the platform, name). One query."""
     return {(plan.tenant_id, plan.name): plan.build_snapshot() for plan in Plan.objects.all()}
 
 
 def load_invalidations() -> dict[tuple[int, int | None, str], int]:
-    """The revision from which on answers count, by (plan, tenant or None for all, tag
-    or "" for all answers). One query."""
+    """Load the revisions before which answers are invalid. One query.
+
+    By (plan id, tenant id or None for all tenants, tag or "" for all answers).
+    """
     rows = Invalidation.objects.values_list("plan_id", "tenant_id", "tag", "generation")
     return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
 
 def load_price(provider: str, model: str) -> Price | None:
-    """The price of a provider's model; None means unpriced, which is not zero."""
+    """Return the price of a provider's model; None means unpriced, which is not zero."""
     return load_prices([(provider, model)]).get((provider, model))
 
 
 def load_prices(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
-    """Prices by (provider, model) as asked for: the row of that name,
-    else the row of the listed model it is an alias of.
+    """Load prices by (provider, model): the row of that name, else that of the model it aliases.
 
-    Two queries at most, whatever the number asked for. What has no price is left out.
+    At most two queries, however many are wanted. Models without a price are left out.
     """
     rows = _load_price_rows(wanted)
     alternatives = {
@@ -112,13 +110,13 @@ def _load_price_rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
         try:
             found[row.provider, row.model] = row.price
         except ValueError as error:
-            # Written past the form: without a price rather than at a wrong one.
+            # The row was written past the form: no price is better than a wrong one.
             log.error("the terms of the price of %s say nothing, it is left out: %s", row, error)
     return found
 
 
 def find_tenant(slug: str) -> Tenant:
-    """The tenant of that slug. Raises TenantUnknown."""
+    """Return the tenant of that slug. Raises TenantNotFound."""
     tenant = Tenant.objects.filter(slug=slug).first() if _is_storable(slug) else None
     if tenant is None:
         raise TenantNotFound("No such tenant.", param="tenant")
@@ -126,12 +124,12 @@ def find_tenant(slug: str) -> Tenant:
 
 
 def list_owner_plans(owner: Tenant | None) -> Iterable[Plan]:
-    """The plans of one owner, None being the platform, by name."""
+    """Return the owner's plans by name; None is the platform."""
     return Plan.objects.filter(tenant=owner).select_related("tenant")
 
 
 def find_plan(owner: Tenant | None, name: str) -> Plan:
-    """The owner's plan of that name. Raises PlanUnknown, whoever else may have one."""
+    """Return the owner's own plan of that name. Raises PlanNotFound."""
     plan = (
         Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first()
         if validation.PLAN_NAME_PATTERN.fullmatch(name)
@@ -143,5 +141,5 @@ def find_plan(owner: Tenant | None, name: str) -> Plan:
 
 
 def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold this text at all: no NUL, no lone surrogates."""
+    """Whether PostgreSQL can store the text as a slug: no NUL, no lone surrogates."""
     return text.isprintable() and len(text) <= 64

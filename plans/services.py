@@ -1,7 +1,7 @@
-"""What is written to the plans tables: plans, keys, prices.
+"""Writes to the plans tables: plans, keys, tenants, prices.
 
-Every change of a saved row goes through `update_row`, whoever makes it (API, admin, revert,
-import): with the version that was read, so that nobody overwrites what they have not seen.
+Every change of a saved row, by whatever way (API, admin, revert, import), goes through `update_row`
+with the version that was read, so that nobody overwrites what they have not seen.
 """
 
 from collections.abc import Collection, Iterable
@@ -34,9 +34,11 @@ PUBLISHED_PRICES_REASON = "As genai-prices publishes it"
 def create_plan(
     *, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None
 ) -> Plan:
-    """A new plan from the API's JSON, `preset` filled in;
-    what of that had to be otherwise here is added to `notes`, and `reason` is kept in the plan's
-    history. Raises InvalidPlan or PlanNameConflict."""
+    """Create a plan from the API's JSON, with its `preset` filled in.
+
+    What had to be changed in the preset is added to `notes`; `reason` goes to the plan's history.
+    Raises InvalidPlan or PlanNameConflict.
+    """
     system = capabilities.get_tenant_capabilities(owner)
     draft = validation.validate_plan(
         presets.expand_preset(body, capabilities=system, notes=notes), capabilities=system
@@ -50,11 +52,11 @@ def create_plan(
 
 
 def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
-    """The plan with the body's fields merged in; all of them or none.
+    """Merge the body's fields into the plan, all or none, and return it.
 
-    A `version` in the body must be the plan's present one. Without it, two changes at once are
-    applied one after the other. A `reason` is kept in the plan's history.
-    Raises PlanNotFound, InvalidPlan, PlanNameConflict or VersionConflict.
+    A `version` in the body must be the plan's present one. Without it, concurrent changes are
+    applied one after the other. A `reason` goes to the plan's history. Raises PlanNotFound,
+    InvalidPlan, PlanNameConflict or VersionConflict.
     """
     expected, body = _split_version(body)
     reason, changes = _split_reason(body)
@@ -69,20 +71,21 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
             capabilities=capabilities.get_tenant_capabilities(owner),
             base=build_draft(plan),
         )
+        # Validated against what was read: if the plan changed meanwhile, read and merge again.
         if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
 
 
 def delete_plan(*, owner: Tenant | None, name: str) -> None:
-    """Raises PlanNotFound."""
+    """Delete the plan. Raises PlanNotFound."""
     plan = selectors.find_plan(owner, name)
     if not Plan.objects.filter(pk=plan.pk).delete()[0]:
         raise PlanNotFound("No plan of that name.", param="plan")
 
 
 def build_draft(plan: Plan) -> validation.PlanDraft:
-    """A saved plan in the shape the rules work on."""
+    """Convert a saved plan to the draft that validation works on."""
     snapshot = plan.build_snapshot()
     return validation.PlanDraft(
         name=snapshot.name,
@@ -94,8 +97,9 @@ def build_draft(plan: Plan) -> validation.PlanDraft:
 
 
 def build_plan_columns(draft: validation.PlanDraft) -> dict[str, Any]:
-    """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
+    """Return the draft's settings by model field."""
     values: dict[str, Any] = {"name": draft.name} | _read_columns("", draft)
+    # A half that is off keeps the settings it had in its columns.
     values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
     if draft.compression:
         values |= _read_columns("compression", draft.compression)
@@ -151,9 +155,9 @@ def _split_reason(body: object) -> tuple[str | None, object]:
 
 
 def update_plan(plan: Plan, draft: validation.PlanDraft, *, reason: str | None = None) -> bool:
-    """Save a plan, as it was read, as the draft says.
+    """Save the draft's settings to a plan as it was read; False if it was changed meanwhile.
 
-    False: somebody else was faster. Raises PlanNameConflict.
+    Raises PlanNameConflict.
     """
     columns = build_plan_columns(draft)
     read_version = records.compute_row_version(plan)
@@ -169,7 +173,7 @@ def update_plan(plan: Plan, draft: validation.PlanDraft, *, reason: str | None =
 
 
 def _translate_integrity_error(draft: validation.PlanDraft, error: IntegrityError) -> Exception:
-    """The refusal that a broken constraint on the name stands for; any other one is a fault."""
+    """Return PlanNameConflict for a duplicate name, any other error unchanged."""
     if "plan_name_" not in str(error):
         return error
     return PlanNameConflict(f"There is a plan named {draft.name} already.", param="plan_name")
@@ -177,7 +181,7 @@ def _translate_integrity_error(draft: validation.PlanDraft, error: IntegrityErro
 
 @transaction.atomic
 def create_row(row: models.Model, *, reason: str | None = None) -> None:
-    """Save a new row of the configuration. Raises IntegrityError where there is one like it."""
+    """Save a new row of the configuration. Raises IntegrityError for a duplicate."""
     _set_change_reason(row, reason)
     row.save(force_insert=True)
 
@@ -190,11 +194,11 @@ def update_row(
     columns: Collection[str],
     reason: str | None = None,
 ) -> None:
-    """Write these columns of a saved row, if it still is what was read; else nothing.
+    """Save these columns of a row if its version is still the one that was read.
 
-    `read_version`: `records.compute_row_version` of the row that the change was made from. The row
-    then says what the database made of it. Raises VersionConflict, or IntegrityError where there
-    is another row like it.
+    `read_version`: `records.compute_row_version` of the row that the change was made from.
+    Afterwards `row` has the values as stored. Raises VersionConflict, or IntegrityError for a
+    duplicate.
     """
     saved = lock_row(row)
     if saved is None:
@@ -202,25 +206,24 @@ def update_row(
     if records.compute_row_version(saved) != read_version:
         raise VersionConflict(f"{row} was changed meanwhile: read it again.", param="version")
     _set_change_reason(row, reason)
+    # `save(update_fields=...)` sets `auto_now` fields only if they are listed.
     clocks = {
         field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
     }
     row.save(update_fields={*columns, *clocks})
-    row.refresh_from_db()  # the database raises versions
+    row.refresh_from_db()  # triggers raise versions
 
 
 def lock_row(row: models.Model) -> models.Model | None:
-    """The row as it is saved now, as it stays until this transaction ends. None: it is gone.
-
-    Whoever writes without having read takes the configuration's lock first (a trigger does it),
-    then the row's. The other way round two of them would wait for each other.
-    """
+    """Lock and return the row as stored until the transaction ends; None if it was deleted."""
+    # Writers that have not read first take the configuration's lock (by a trigger), then the row's.
+    # In the other order two of them would deadlock.
     lock_configuration()
     return type(row)._base_manager.select_for_update().filter(pk=row.pk).first()
 
 
 def lock_configuration() -> None:
-    """Queue behind every other change of the configuration until this transaction ends."""
+    """Wait for other changes of the configuration and block new ones until the transaction ends."""
     Revision.objects.select_for_update().filter(pk=1).first()
 
 
@@ -230,7 +233,7 @@ def _set_change_reason(row: Any, reason: str | None) -> None:
 
 
 def create_tenant(*, slug: str) -> Tenant:
-    """A tenant that may use every route. Raises ValidationError."""
+    """Create a tenant that can use every route. Raises ValidationError."""
     tenant = Tenant(slug=slug)
     tenant.full_clean()
     create_row(tenant)
@@ -238,10 +241,7 @@ def create_tenant(*, slug: str) -> Tenant:
 
 
 def issue_key(row: VirtualKey | AdminKey) -> str:
-    """Give an unsaved key row its secret and save it.
-
-    The secret is returned here and never again.
-    """
+    """Give an unsaved key row its secret and save it; the secret is returned only here."""
     new = key_secrets.generate_key(
         key_secrets.ADMIN_KEY_KIND if isinstance(row, AdminKey) else key_secrets.VIRTUAL_KEY_KIND,
         pepper=settings.KEY_PEPPER,
@@ -258,21 +258,21 @@ def issue_virtual_key(
     routes: list[str] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[VirtualKey, str]:
-    """A key for /v1 and its secret. `routes` empty: all routes."""
+    """Create a key for /v1 and return it with its secret; no `routes` means all."""
     row = VirtualKey(tenant=tenant, name=name, routes=routes or [], expires_at=expires_at)
     return row, issue_key(row)
 
 
 def issue_admin_key(*, name: str, tenant: Tenant | None = None) -> tuple[AdminKey, str]:
-    """A key for /token-saving and its secret. Without a tenant it is the platform's."""
+    """Create a key for /token-saving and return it with its secret; no `tenant`: the platform's."""
     row = AdminKey(tenant=tenant, name=name)
     return row, issue_key(row)
 
 
 def revoke_key(*, key: VirtualKey | AdminKey) -> None:
-    """Refuse the key from now on: an admin key at once, a virtual key within two seconds.
+    """Revoke the key: an admin key at once, a virtual key within two seconds.
 
-    Revoking twice changes nothing.
+    Revoking again changes nothing.
     """
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
@@ -281,14 +281,12 @@ def revoke_key(*, key: VirtualKey | AdminKey) -> None:
 
 @transaction.atomic
 def seed_prices() -> int:
-    """Bring the price table to the published prices; the number of rows written.
+    """Update the price table to the published prices; return the number of rows written.
 
-    Rows a person edited stay as they are.
-
-    Nothing is written when nothing changed, so no worker reads its configuration again for it.
+    Rows that a person edited are left alone.
     """
     published = published_prices.load_published_prices()
-    lock_configuration()  # or a row that a person edits just now would be overwritten
+    lock_configuration()  # else a concurrent edit would be overwritten
     present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
     fresh = [
         ModelPrice(provider=provider, model=model, **_build_price_columns(price))
@@ -310,10 +308,11 @@ def seed_prices() -> int:
                 setattr(row, field, amount)
             row.updated_at = timezone.now()
             stale.append(row)
+    # Nothing is written if nothing changed, so that no worker reloads its configuration for it.
     if fresh:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
-        # Of the others nobody ever changed anything.
+        # Rows without history were never edited: their updates need no record.
         noted = set(ModelPrice.history.values_list("id", flat=True))
         ModelPrice.objects.bulk_update(
             stale, [*BASE_RATE_NAMES, "terms", "updated_at"], batch_size=500
@@ -326,14 +325,15 @@ def seed_prices() -> int:
 
 @transaction.atomic
 def follow_published_prices(prices: Iterable[ModelPrice]) -> int:
-    """Give rows that a person edited back to the list; the number of rows.
+    """Reset edited prices to the published ones; return the number of rows.
 
-    Those that the list has say again what it says, the others keep their amounts.
+    Rows that are not published keep their amounts.
     """
     lock_configuration()
     rows = list(ModelPrice.objects.filter(pk__in=[price.pk for price in prices]))
     for row in rows:
         records.record_initial_state(row)
+    # `QuerySet.update` sends no signals, so the history is recorded by hand.
     ModelPrice.objects.filter(pk__in=[row.pk for row in rows]).update(edited=False)
     seed_prices()
     for row in rows:
@@ -342,7 +342,7 @@ def follow_published_prices(prices: Iterable[ModelPrice]) -> int:
 
 
 def _build_price_columns(price: Price) -> dict[str, Any]:
-    """By field of the row."""
+    """Return the price's values by model field."""
     return {name: getattr(price, name) for name in BASE_RATE_NAMES} | {
         "terms": price_terms.format_terms(price.terms)
     }

@@ -1,10 +1,8 @@
-"""What a plan may say: the bounds of `plans.fields`, and which settings exclude others.
+"""Validation of plans: the bounds of `plans.fields`, and which settings exclude others.
 
-The API, the admin form and imports ask here alone.
-
-A field left out inside a half takes its default. A half left out is off when the other one is
-given; a plan that gives neither takes both with their defaults. null turns a half off. A change
-merges field by field.
+Used by the API, the admin form and imports. A field left out inside a half takes its default. A
+half left out is off when the other one is given; a plan that gives neither takes both with their
+defaults. null turns a half off. A change merges field by field.
 """
 
 import math
@@ -27,7 +25,7 @@ FieldCheck = Callable[[Any], Any]
 
 PLAN_SECTIONS: Final[tuple[PlanHalf, ...]] = ("compression", "cache")
 FOCUS_CHOICES: Final[tuple[CompressionFocus, ...]] = get_args(CompressionFocus)
-MAX_STRAY_TURN_SHARE: Final = 0.01  # later turns among all requests that may be slips
+MAX_STRAY_TURN_SHARE: Final = 0.01  # share of later turns that is tolerated
 PLAN_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_COMPRESSION: Final = CompressionSettings(**build_defaults("compression"))
 DEFAULT_CACHE: Final = CacheSettings(**build_defaults("cache"))
@@ -40,7 +38,7 @@ NOT_YET_SUPPORTED: Final = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDraft:
-    """A plan that passed the rules but is not saved yet. `id`: of the saved one it changes."""
+    """A validated plan that is not saved yet; `id`: of the saved plan it changes."""
 
     name: str
     mode: PlanMode
@@ -53,10 +51,10 @@ class PlanDraft:
 def validate_plan(
     body: object, *, capabilities: Capabilities, base: PlanDraft | None = None
 ) -> PlanDraft:
-    """The plan that this body asks for: a new one, or `base` with the body's fields changed.
+    """Validate a new plan's body, or one that changes fields of `base`; return the draft.
 
-    Raises InvalidPlan with every field at fault. A backend is probed only where the body chooses
-    one that `base` did not have.
+    Raises InvalidPlan with every invalid field. A backend is probed only if the body chooses
+    another one than `base` has.
     """
     if not isinstance(body, Mapping):
         raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
@@ -119,10 +117,7 @@ def _choose_focus(
     capabilities: Capabilities,
     problems: dict[str, str],
 ) -> CompressionFocus:
-    """The focus that was chosen, now or when the plan was saved; else the best that the engine has.
-
-    That an engine without ranks for a question had none was nobody's choice.
-    """
+    """Return the focus chosen now or in the saved plan, else the engine's best one."""
     possible = {engine.name: engine.focus for engine in capabilities.list_compression_engines()}
     accepted = possible.get(half.engine, FOCUS_CHOICES)
     if chosen and half.focus not in accepted and "compression.engine" not in problems:
@@ -131,6 +126,7 @@ def _choose_focus(
             f"Must be one of: {', '.join(accepted)} with the engine {half.engine}. "
             f"{half.focus}: {others}."
         )
+    # The saved focus of an engine with a single one was not a choice.
     kept = chosen or (old is not None and len(possible.get(old.engine, FOCUS_CHOICES)) > 1)
     return half.focus if kept and half.focus in accepted else accepted[0]
 
@@ -190,7 +186,7 @@ def _validate_cache(
 
 
 def _find_context_problem(traffic: ChatTurnCounts) -> dict[str, str]:
-    """What stands against forgetting the earlier turns of this traffic, by field."""
+    """Return a problem if too many of the plan's requests need their earlier turns."""
     share = traffic.later_turns / (traffic.requests or 1)
     if share <= MAX_STRAY_TURN_SHARE:
         return {}
@@ -205,7 +201,7 @@ def _find_context_problem(traffic: ChatTurnCounts) -> dict[str, str]:
 
 
 def _check_error_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
-    """An error budget that nothing could be measured for."""
+    """Reject an error budget that nothing would measure."""
     if cache.backend is None:
         problems.setdefault(
             "cache.max_error_rate",
@@ -224,10 +220,7 @@ def _check_judge_model(
     capabilities: Capabilities,
     problems: dict[str, str],
 ) -> None:
-    """A judge that would never be asked, or that does not exist.
-
-    One whose route went later is no reason to refuse another change.
-    """
+    """Reject a judge that would never be used, or whose route does not exist."""
     if cache.max_error_rate is None and "cache.max_error_rate" not in problems:
         problems.setdefault(
             "cache.judge_model",
@@ -236,6 +229,7 @@ def _check_judge_model(
                 "null, or set that one."
             ),
         )
+    # A judge saved before is accepted: its deleted route is no reason to reject another change.
     elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (
         routes := capabilities.list_routes()
     ):
@@ -250,7 +244,7 @@ def _check_judge_model(
 def _validate_fields(
     half: Mapping[str, Any], fields: Mapping[str, FieldCheck], prefix: str, problems: dict[str, str]
 ) -> dict[str, Any]:
-    """The fields that pass; what does not goes to `problems` under its dotted name."""
+    """Return the valid fields; add the others to `problems` under their dotted names."""
     passed = {}
     for name, value in half.items():
         if name not in fields:
@@ -273,8 +267,7 @@ def _describe_unknown_field(name: str, fields: Mapping[str, FieldCheck]) -> str:
 
 
 def _make_printable(name: str) -> str:
-    """A name somebody sent, fit for a reply: no lone surrogates or control characters,
-    64 characters at most."""
+    """Return a field name from a request, up to 64 characters, with unprintable ones replaced."""
     return "".join(char if char.isprintable() else "?" for char in name[:64]) or "(empty)"
 
 
@@ -353,8 +346,8 @@ def _make_engine_check(capabilities: Capabilities) -> FieldCheck:
 
 
 def _check_backend_name(value: object) -> str | None:
-    """Only the type: whether the backend exists and answers is asked once,
-    and only when it changes."""
+    """Check the type only."""
+    # Whether the backend exists and answers is checked once, and only when it changes.
     if value is None or (isinstance(value, str) and value):
         return value
     raise ValueError(
@@ -364,7 +357,7 @@ def _check_backend_name(value: object) -> str | None:
 
 
 def _check_route_name(value: object) -> str | None:
-    """Only the type, as for the backend."""
+    """Check the type only, as for the backend; "" becomes None."""
     if value is None or isinstance(value, str):
         return value or None
     raise ValueError("Must be the name of a route, or null: rules judge.")
@@ -381,7 +374,7 @@ def _make_nullable_check(check: FieldCheck, null_means: str) -> FieldCheck:
 
 
 def make_setting_check(setting: PlanSetting) -> FieldCheck:
-    """Make the check that the table's kind and bounds ask for."""
+    """Make the check for the setting's kind and bounds."""
     check: FieldCheck
     match setting.kind:
         case "whole":
@@ -396,7 +389,7 @@ def make_setting_check(setting: PlanSetting) -> FieldCheck:
 
 
 def _make_checks(half: PlanHalf, of_names: Mapping[str, FieldCheck]) -> dict[str, FieldCheck]:
-    """Make a check for each setting of a half; `of_names`: those of its names."""
+    """Make a check for each setting of a half; `of_names` has those of settings of kind "name"."""
     return {
         each.name: of_names[each.name] if each.kind == "name" else make_setting_check(each)
         for each in list_settings(half)

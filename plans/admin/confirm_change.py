@@ -54,7 +54,7 @@ class ConfirmChangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def _build_confirmation_page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """Build the confirmation page; None if no risk is left to confirm or the form is invalid."""
+        """Build the page that asks; None without a risk, with a reason, or for an invalid form."""
         plan = self.get_object(request, unquote(object_id))
         if plan is None or not self.has_change_permission(request, plan):
             return None

@@ -29,13 +29,13 @@ from plans.forms.edit_conflicts import OPENED_WITH_FIELD, UNREADABLE_FORM_MESSAG
 from plans.forms.form_data import build_posted_data
 from plans.records import get_row_history
 
-MAX_ENTRIES_PER_PAGE: Final = 200  # notes on one page
+MAX_ENTRIES_PER_PAGE: Final = 200  # history records
 KIND_LABELS: Final = {"+": "Made", "~": "Changed", "-": "Deleted"}
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of the history; `record`: id of the history record to revert to, 0 for none."""
+    """One line of the history."""
 
     at: datetime
     who: str
@@ -43,6 +43,7 @@ class HistoryEntry:
     why: str
     changes: list[FieldChange]
     version: int | None = None
+    # Id of the history record to revert to; 0: none.
     record: int = 0
 
 
@@ -82,6 +83,7 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         row = self._get_row(request, object_id)
         if not self.has_change_permission(request, row):
             raise PermissionDenied
+        # Deletions cannot be reverted to.
         note = (
             _list_visible_records(request, row)
             .exclude(history_type="-")

@@ -1,4 +1,4 @@
-"""Import and export in the admin: a dry run shows each row's change, then all are saved or none. The content the dry run read; `seen`: signed versions of the saved rows it compared with."""
+"""Import and export in the admin: a dry run shows each row's change, then all are saved or none."""
 
 from typing import Any, ClassVar, Final
 
@@ -41,7 +41,10 @@ class ImportContentForm(forms.Form):
 
 
 class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Import and export pages; goes before ModelAdmin. `resource`: how rows are written, read."""
+    """Pages to import and export rows; goes before ModelAdmin.
+
+    `resource` converts, checks and saves the rows.
+    """
 
     resource: ClassVar[Resource]
     change_list_template = "admin/exchange_list.html"

@@ -40,7 +40,7 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
         if change:
             super().save_model(request, obj, form, change)
         else:
-            # For `response_add` alone: no session or message store ever holds it.
+            # For `response_add` only: the secret never gets into a session or message store.
             obj.__dict__["secret"] = services.issue_key(obj)
 
     def response_add(

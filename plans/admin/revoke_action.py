@@ -14,20 +14,18 @@ from plans.capabilities import KeyUsage
 from plans.models import AdminKey, VirtualKey
 
 MAX_COUNT_LENGTH: Final = 10  # digits
-MAX_KEYS_PER_PAGE: Final = 200  # on one page that asks
+MAX_KEYS_PER_PAGE: Final = 200  # on the confirmation page
 
 AnyKey = VirtualKey | AdminKey
 
 
 @dataclass(frozen=True, slots=True)
 class KeyConfirmation:
-    """One key of the confirmation page.
-
-    `field`: the input for typing its name, "" if that is not required.
-    """
+    """One key of the confirmation page."""
 
     key: AnyKey
     use: KeyUsage | None
+    # Name of the input for typing the key's name; "" if that is not required.
     field: str
     typed_name: str = ""
     wrong: bool = False

@@ -12,14 +12,11 @@ from plans.models import Tenant
 
 
 class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """ModelAdmin that limits a tenant's user to the rows of their tenant.
+    """ModelAdmin that limits a tenant's user to the rows of their tenant."""
 
-    `tenant_column`: the column that names a row's tenant, "" if everybody may read all rows.
-    `tenant_pages`: further pages of the model that name no row, such as an export, which tenants'
-    users may open.
-    """
-
+    # Names a row's tenant; "" if everybody may read all rows.
     tenant_column: str = "tenant_id"
+    # Further pages of the model that name no row, such as an export, which tenants' users may open.
     tenant_pages: tuple[str, ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

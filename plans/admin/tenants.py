@@ -33,6 +33,6 @@ class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
 
     @admin.display(description="Cached now")
     def cached_usage(self, tenant: Tenant) -> str:
-        # A missing row raises what getattr takes for a missing attribute.
+        # For a missing row Django raises a kind of AttributeError: getattr returns the default.
         usage: TenantUsage | None = getattr(tenant, "usage", None)
         return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"

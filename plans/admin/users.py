@@ -31,7 +31,7 @@ class PersonForm(EditConflictForm, UserChangeForm):  # type: ignore[type-arg]  #
 
 class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in the stubs only
     model = Membership
-    extra = 1  # of one at most
+    extra = 1  # a user has at most one
     verbose_name_plural = "belongs to (empty: the platform, and with it every tenant)"
 
 
@@ -60,7 +60,7 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
 
     @admin.display(description="Belongs to")
     def belongs_to(self, user: User) -> str:
-        # A missing row raises what getattr takes for a missing attribute.
+        # For a missing row Django raises a kind of AttributeError: getattr returns the default.
         membership: Membership | None = getattr(user, "membership", None)
         return membership.tenant.slug if membership else "platform"
 
@@ -84,11 +84,11 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
         return fields if _is_superuser(request) else (*fields, *SUPERUSER_FIELDS)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        # The page that adds a user has the name and the password alone.
+        # The page that adds a user has only the name and the password.
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer the groups the account is in and built-in ones that grant nothing one lacks oneself."""
+        """Offer the account's present groups and built-in ones that grant no more than one has."""
         if db_field.name == "groups" and not _is_superuser(request):
             pk = (
                 request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""

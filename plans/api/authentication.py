@@ -1,5 +1,7 @@
-"""Who may manage plans: an admin key, or a staff session with the Django permissions (and CSRF,
-which the session class checks)."""
+"""Authentication of the management API: an admin key, or a staff session.
+
+A session needs Django's permissions on plans; its class also checks CSRF.
+"""
 
 import hmac
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ ACTION_BY_METHOD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """Who an admin key speaks for: one tenant, or the platform when `tenant` is None."""
+    """The user of an admin key: of one tenant, or of the platform if `tenant` is None."""
 
     name: str
     tenant: Tenant | None = None
@@ -38,9 +40,9 @@ class Administrator:
 
 
 class AdminKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <admin key>`.
+    """Authentication by `Authorization: Bearer <admin key>`.
 
-    A malformed key is refused before any look-up; a virtual key is malformed here.
+    Raises AuthenticationFailed for any other key.
     """
 
     def authenticate(self, request: Request) -> tuple[Administrator, str] | None:
@@ -61,8 +63,10 @@ class AdminKeyAuthentication(BaseAuthentication):
 
 def _find_administrator(secret: str) -> Administrator | None:
     configured: str = settings.ADMIN_KEY
+    # In constant time, so that timing tells nothing of the key.
     if configured and hmac.compare_digest(secret.encode("utf-8", "replace"), configured.encode()):
         return Administrator("TOKENTHRIFT_ADMIN_KEY")
+    # A malformed key is rejected without a query; a virtual key is malformed here.
     if not key_secrets.is_well_formed(secret, key_secrets.ADMIN_KEY_KIND):
         return None
     digest = key_secrets.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
@@ -71,9 +75,11 @@ def _find_administrator(secret: str) -> Administrator | None:
 
 
 class IsAdministrator(BasePermission):
-    """An admin key, or a staff user with the permission on plans that the method needs,
-    or the view itself where it says so: by an action on plans (`needs`), or by any of several
-    permissions (`allows`)."""
+    """Permission for admin keys and for staff users with the permission on plans the method needs.
+
+    A view can name another action on plans (`needs`), or several permissions of which one suffices
+    (`allows`).
+    """
 
     message = "Your account may not do this: it takes a staff account with the permission on plans."
 
@@ -94,9 +100,9 @@ class IsAdministrator(BasePermission):
 
 
 def get_own_tenant(request: Request) -> Tenant | None:
-    """The one tenant that the key or the person belongs to; None: the platform.
+    """Return the tenant of the key or user; None for the platform.
 
-    Raises PermissionDenied as `people.tenant_of` does.
+    Raises PermissionDenied as `get_user_tenant` does.
     """
     return (
         request.user.tenant
@@ -106,10 +112,10 @@ def get_own_tenant(request: Request) -> Tenant | None:
 
 
 def get_plan_owner(request: Request) -> Tenant | None:
-    """Whose plans this request is about: `?tenant=` for the platform's administrators,
-    else one's own tenant. None: the platform.
+    """Return the tenant whose plans the request is about; None for the platform.
 
-    Raises TenantUnknown, also when a tenant's key or person names any other tenant.
+    Administrators of the platform choose it by `?tenant=`; all others get their own. Raises
+    TenantNotFound for an unknown tenant, and for any other tenant than one's own.
     """
     slug = request.query_params.get("tenant", "")
     own = get_own_tenant(request)

@@ -1,5 +1,4 @@
-"""Every refusal of the management API as OpenAI's error object,
-also where Django itself refuses."""
+"""Error responses of the management API as OpenAI's error object, Django's own errors included."""
 
 import logging
 from http import HTTPStatus
@@ -34,14 +33,17 @@ CODE_BY_STATUS = {
 def build_error_object(
     status: int, message: str, *, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """The body of an error reply (platform.openai.com/docs/guides/error-codes)."""
+    """Build the body of an error response (platform.openai.com/docs/guides/error-codes)."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
-    """REST framework's exception handler: known refusals as they are, a lost database 503,
-    anything else a logged 500."""
+    """REST framework's exception handler.
+
+    An ApiError or framework error keeps its status, a database that does not answer gives 503,
+    anything else is logged and gives 500.
+    """
     set_rollback()
     if isinstance(error, ApiError):
         return Response(
@@ -82,8 +84,7 @@ def _build_framework_error(error: exceptions.APIException) -> Response:
 
 
 def _find_first_detail(detail: Any) -> tuple[str | None, str]:
-    """The first field and message of a framework error, which may be a text,
-    a list or a dict of them."""
+    """Return the first field and message of a framework error: a text, a list or a dict of them."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
         param, message = _find_first_detail(inner)
@@ -95,8 +96,10 @@ def _find_first_detail(detail: Any) -> tuple[str | None, str]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler400, for what is refused before a view runs (such as a wrong Host header,
-    or a form of megabytes)."""
+    """Django's handler400, for requests rejected before a view runs.
+
+    Such as a wrong Host header, or a form of megabytes (413).
+    """
     if reply := _build_api_error(request, 400):
         return reply
     if isinstance(exception, RequestDataTooBig):
@@ -112,7 +115,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler404. A program that sends something learns in JSON where the API is."""
+    """Django's handler404; JSON for the API and for every method but GET and HEAD."""
+    # A client with a wrong base URL gets an error its SDK can read, and the right URL.
     if request.method not in ("GET", "HEAD"):
         says = (
             f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST "

@@ -1,5 +1,4 @@
-"""What the OpenAPI document says beyond the serializers:
-how to log in, whose plans, which refusals."""
+"""Additions to the OpenAPI document: authentication, the tenant parameter, error responses."""
 
 from typing import Any
 
@@ -31,13 +30,12 @@ class AdminKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
 
 
 def build_error_responses(*statuses: int) -> dict[int, type[ErrorSerializer]]:
-    """The error object under each of these statuses."""
+    """Map each status to the error object."""
     return dict.fromkeys(statuses, ErrorSerializer)
 
 
 def without_trailing_slash(
     endpoints: list[tuple[str, str, str, Any]], **_: Any
 ) -> list[tuple[str, str, str, Any]]:
-    """Preprocessing hook: each path answers with and without a slash at its end;
-    the document shows it once."""
+    """Preprocessing hook: list each path once, though it works with and without a final slash."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]

@@ -1,4 +1,4 @@
-"""JSON bodies of the management API, strictly: bounded in size and depth, UTF-8, no NaN."""
+"""Strict parser of JSON bodies: limited size and depth, UTF-8, no NaN."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,12 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """REST framework's own parser reads a body of any size and trusts the charset it names."""
+    """JSON parser with a size limit that rejects NaN and infinity.
 
+    Raises BodyTooLarge or ParseError.
+    """
+
+    # REST framework's own parser reads a body of any size and trusts the charset it names.
     media_type = "application/json"
 
     def parse(
@@ -36,5 +40,5 @@ class StrictJSONParser(BaseParser):
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    """RFC 8259 section 6: Infinity and NaN are not permitted."""
+    # RFC 8259 section 6: Infinity and NaN are not permitted.
     raise ValueError(constant)

@@ -1,5 +1,4 @@
-"""The OpenAPI schema, made once a process: it is the same for everybody,
-and takes longer than most requests."""
+"""The OpenAPI schema, generated once per process."""
 
 import threading
 from typing import Any
@@ -9,12 +8,13 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
+# It is the same for everybody, and generating it takes longer than most requests.
 _schema_by_media_type: dict[str, bytes] = {}
 _schema_lock = threading.Lock()
 
 
 class SchemaView(SpectacularAPIView):
-    """drf-spectacular's view, which remembers what it wrote in each format."""
+    """drf-spectacular's view with the rendered schema cached by media type."""
 
     @extend_schema(exclude=True)  # the schema does not describe itself
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -1,6 +1,6 @@
-"""Plans as JSON, and the shapes that the OpenAPI document shows.
+"""Plans as JSON, and the request and response shapes of the OpenAPI document.
 
-What is accepted is decided by `plans.validation` alone.
+Request bodies are validated by `plans.validation` alone.
 """
 
 from typing import Any, ClassVar, Final
@@ -11,13 +11,13 @@ from plans import presets, records, validation
 from plans.fields import SETTINGS_BY_COLUMN, PlanHalf, PlanSetting, list_settings
 from plans.models import Plan
 
-# Before a plan's own settings.
+# They come before the plan's own settings.
 _FIRST_FIELDS: Final = ("plan_name", "preset", "mode", "compression", "cache")
 NAME_HELP = "What clients send as token_saving_plan_id. Unique within its owner."
 
 
 def build_setting_field(setting: PlanSetting) -> "serializers.Field[Any, Any, Any, Any]":
-    """Build the field that the document shows for a setting."""
+    """Build the serializer field that documents a setting."""
     options: dict[str, Any] = {"default": setting.default}
     if setting.description:
         options["help_text"] = setting.description
@@ -38,7 +38,7 @@ def build_setting_field(setting: PlanSetting) -> "serializers.Field[Any, Any, An
 
 
 class _HalfSerializer(serializers.Serializer[Any]):
-    """The settings of a half, then what else it may hold."""
+    """The settings of one half of a plan, then its declared fields."""
 
     half: ClassVar[PlanHalf]
 
@@ -109,7 +109,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
     updated_at = serializers.DateTimeField(read_only=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """Return the fields with the plan's own settings behind its halves."""
+        """Return the declared fields, with the plan's own settings after its halves."""
         declared = super().get_fields()
         own = {each.name: build_setting_field(each) for each in list_settings("")}
         own["mode"] = declared["mode"]
@@ -133,7 +133,6 @@ class PlanSerializer(serializers.Serializer[Plan]):
 
 
 def _read_settings(half: PlanHalf, settings: object | None) -> dict[str, Any] | None:
-    """Read the settings in the order of the document."""
     if settings is None:
         return None
     return {each.name: getattr(settings, each.name) for each in list_settings(half)}
@@ -200,6 +199,6 @@ class ErrorDetailSerializer(serializers.Serializer[Any]):
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """Every refusal under /token-saving."""
+    """The body of every error response under /token-saving."""
 
     error = ErrorDetailSerializer()

@@ -1,4 +1,4 @@
-"""The management API: plans and the engines they may name."""
+"""Views of the management API: plans and the engines they can name."""
 
 from dataclasses import asdict
 from typing import NoReturn
@@ -27,7 +27,7 @@ PLAN_PARAMETER = OpenApiParameter(
 
 
 class PlansView(APIView):
-    """All plans of one owner, and new ones."""
+    """List and create the plans of one owner."""
 
     @extend_schema(
         operation_id="plans_list",
@@ -35,7 +35,7 @@ class PlansView(APIView):
         responses={200: PlanListSerializer} | build_error_responses(401, 403, 404),
     )
     def get(self, request: Request) -> Response:
-        """The owner's plans, by name."""
+        """List the owner's plans, by name."""
         plans = selectors.list_owner_plans(get_plan_owner(request))
         return Response({"object": "list", "data": [PlanSerializer(plan).data for plan in plans]})
 
@@ -46,13 +46,13 @@ class PlansView(APIView):
         responses={201: PlanSerializer} | build_error_responses(400, 401, 403, 404, 409, 413, 415),
     )
     def post(self, request: Request) -> Response:
-        """Make a plan.
+        """Create a plan.
 
         Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out
         is off when the other one is given; a plan that gives neither takes both with their
-        defaults. null turns a half off. `preset` fills in what the body leaves open; what of it
-        cannot run here is left out, and `notes` says so. A field the gateway does not know, or
-        cannot honour as it runs now, is refused with its name.
+        defaults. null turns a half off. `preset` fills in what the body leaves open; settings of it
+        that cannot run here are left out and listed in `notes`. A field that the gateway does not
+        know, or cannot honour as it runs now, is refused with its name.
         """
         notes: list[str] = []
         plan = services.create_plan(owner=get_plan_owner(request), body=request.data, notes=notes)
@@ -65,7 +65,7 @@ class PlansView(APIView):
 
 
 class PlanView(APIView):
-    """One plan."""
+    """Read, change and delete one plan."""
 
     @extend_schema(
         operation_id="plans_read",
@@ -73,7 +73,7 @@ class PlanView(APIView):
         responses={200: PlanSerializer} | build_error_responses(401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
-        """The plan as it is in force."""
+        """Return the plan's present settings."""
         return Response(PlanSerializer(selectors.find_plan(get_plan_owner(request), plan)).data)
 
     @extend_schema(
@@ -83,11 +83,10 @@ class PlanView(APIView):
         responses={200: PlanSerializer} | build_error_responses(400, 401, 403, 404, 409, 413, 415),
     )
     def patch(self, request: Request, plan: str) -> Response:
-        """Change the fields named, inside a half too, and leave the rest;
-        all of the change or none of it.
+        """Change the given fields, inside a half too; the whole change is saved or nothing.
 
-        Every worker follows within two seconds. A request in flight finishes on the version it
-        began with.
+        Fields left out stay as they are. Every worker follows within two seconds. A request in
+        flight finishes on the version it began with.
         """
         changed = services.change_plan(owner=get_plan_owner(request), name=plan, body=request.data)
         return Response(PlanSerializer(changed).data)
@@ -98,7 +97,7 @@ class PlanView(APIView):
         responses={204: None} | build_error_responses(401, 403, 404),
     )
     def delete(self, request: Request, plan: str) -> Response:
-        """Remove the plan. Requests that still name it are served without it."""
+        """Delete the plan. Requests that still name it are served without it."""
         services.delete_plan(owner=get_plan_owner(request), name=plan)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -109,7 +108,7 @@ class CacheEnginesView(APIView):
         responses={200: CacheEngineListSerializer} | build_error_responses(401, 403),
     )
     def get(self, request: Request) -> Response:
-        """What `cache.backend` may name, and whether it answers now."""
+        """List the engines that `cache.backend` can name, and whether each is available now."""
         return Response(
             {
                 "object": "list",
@@ -127,7 +126,7 @@ class CompressionEnginesView(APIView):
         responses={200: CompressionEngineListSerializer} | build_error_responses(401, 403),
     )
     def get(self, request: Request) -> Response:
-        """What `compression.engine` and `compression.language` may name."""
+        """List the values of `compression.engine` and `compression.language`."""
         system = capabilities.get_capabilities()
         engines = [asdict(engine) for engine in system.list_compression_engines()]
         return Response({"object": "list", "data": engines, "languages": system.list_languages()})
@@ -135,7 +134,10 @@ class CompressionEnginesView(APIView):
 
 @extend_schema(exclude=True)
 class UnknownPathView(APIView):
-    """Whatever else stands under /token-saving: the error object, for those who may ask."""
+    """Answer 404 with the error object for all other paths under /token-saving.
+
+    The caller must be authenticated.
+    """
 
     def _raise_not_found(self, request: Request, path: str = "") -> NoReturn:
         raise NotFound("There is nothing at this path. See /api/docs.")

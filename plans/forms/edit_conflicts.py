@@ -1,9 +1,8 @@
-"""Two people at one form: the second is told what the first saved meanwhile,
-and overwrites nothing unseen.
+"""Edit conflicts in forms: what somebody else saved meanwhile is shown before it is overwritten.
 
-The form carries, signed, the values it was opened with. When the row says something else by the
-time it is sent, the form comes back: fields that this person left alone show what was saved
-meanwhile, the others keep what was typed.
+The form carries, signed, the values it was opened with. If the saved row differs when the form is
+sent, it comes back merged: fields this user did not touch show the values saved meanwhile, the
+others keep what was typed.
 """
 
 import hashlib
@@ -24,18 +23,18 @@ from plans.records import compute_row_version, get_row_history
 
 OPENED_WITH_FIELD: Final = "opened_with"
 SIGNING_SALT: Final = "plans.edit_conflicts"
-CHOICE_SEPARATOR: Final = ","  # between the keys of rows
-SECRETS_KEY: Final = ""  # of a token: digests of the columns that no page shows
+CHOICE_SEPARATOR: Final = ","  # between primary keys
+SECRETS_KEY: Final = ""  # in a token: key of the digests of secret columns
 UNREADABLE_FORM_MESSAGE: Final = (
     "This page cannot tell what it was opened with. Open it again and repeat your change."
 )
 DELETED_MESSAGE: Final = "Somebody deleted this while you had it open. Nothing is saved."
 
-InputsByField = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
+InputsByField = Mapping[str, Mapping[str, str]]  # input values by input name, by field
 
 
 class OpenedWithField(forms.CharField):
-    """What a form was opened with. It is no setting, so it never changes one."""
+    """The hidden field with the values the form was opened with; it never counts as changed."""
 
     widget = forms.HiddenInput
 
@@ -44,14 +43,14 @@ class OpenedWithField(forms.CharField):
 
 
 class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A form that is refused, merged, when its row was changed after it was opened.
+    """A form that is rejected, with both edits merged, if its row changed since it was opened.
 
-    `read_version`: of the saved row that what was sent was compared with.
+    `read_version`: version of the saved row that the posted values were compared with.
     """
 
     opened_with = OpenedWithField(required=False)
     read_version = ""
-    # Columns that no page shows, each with the field by which a person replaces it.
+    # Columns that no page shows, each with the form field that replaces its value.
     secret_columns: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,10 +61,10 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             self.fields[OPENED_WITH_FIELD].initial = self._sign_saved_row
 
     def _post_clean(self) -> None:
-        """Compare with the saved row, once all else was looked at: whatever that waits for
-        (a backend that is probed), nobody else waits for it."""
-        # The lock lasts as long as the transaction of the page that saves: until then nobody can
-        # change the row, or take the name that is found to be free.
+        """Lock the saved row, validate, then compare the posted values with the saved ones."""
+        # After `clean`, so that nobody else waits for what it waits for, such as a backend's probe.
+        # The lock lasts until the transaction of the page's save ends: until then nobody can change
+        # the row, or take a name that was found free.
         with transaction.atomic():
             if self.instance.pk is None:
                 services.lock_configuration()
@@ -80,16 +79,16 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             self.add_error(None, DELETED_MESSAGE)
 
     def list_saved_columns(self) -> set[str]:
-        """The columns that the form's fields are of."""
+        """Return the columns that belong to the form's enabled fields."""
         columns = {field.name for field in self._meta.model._meta.concrete_fields}
         return columns & {name for name, field in self.fields.items() if not field.disabled}
 
     def is_replacing_secret(self, field: str) -> bool:
-        """Whether what was sent through this field takes the place of a secret column."""
+        """Whether the posted value of this field replaces a secret column."""
         return bool(self.cleaned_data.get(field))
 
     def list_changes_since(self, token: str) -> list[str]:
-        """What was saved of the row since a page with this token was opened, a sentence each.
+        """Describe what was saved since a page with this token was opened, a sentence per change.
 
         Raises signing.BadSignature.
         """
@@ -157,7 +156,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             )
 
     def _list_secret_conflicts(self, opened: InputsByField, row: models.Model) -> list[str]:
-        """The fields by which this person replaces a secret that somebody replaced meanwhile."""
+        """List the fields that replace a secret somebody else replaced meanwhile."""
         now = self._digest_secrets(row)
         then = opened.get(SECRETS_KEY, now)
         return [
@@ -193,7 +192,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         return str(self.fields[name].label or name.replace("_", " ").capitalize())
 
     def _build_row_inputs(self, row: models.Model) -> dict[str, dict[str, str]]:
-        """The inputs of each field as the form would show this row."""
+        """Return the inputs of each field as the form would show this row."""
         values = model_to_dict(row)
         return {
             name: _build_shown_inputs(
@@ -204,7 +203,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         }
 
     def _read_posted_inputs(self) -> dict[str, dict[str, str]]:
-        """The same of what was sent."""
+        """Return the posted inputs of each field, in the shape of `_build_row_inputs`."""
         found = {}
         for name, field in self.fields.items():
             inputs = _list_input_names(self.add_prefix(name), field)
@@ -219,7 +218,8 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         return found
 
     def _sign_saved_row(self) -> str:
-        """The token of the saved row: a draft may be shown in its place, such as a preset."""
+        """Return the token of the saved row, "" if it was deleted."""
+        # The form may show unsaved settings instead, such as a preset's.
         row = self._meta.model._base_manager.filter(pk=self.instance.pk).first()
         return self._sign_row(row) if row is not None else ""
 
@@ -232,8 +232,11 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
 
 
 class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin, for one whose form is an `EditConflictForm`: the hidden field is
-    on the page of a change, and what is saved is what the form was compared with."""
+    """Detect edit conflicts; goes before ModelAdmin, with an `EditConflictForm` as `form`.
+
+    The change form has the hidden field; a change is saved against the version it was compared
+    with.
+    """
 
     form = EditConflictForm
 
@@ -246,13 +249,13 @@ class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
             services.create_row(obj)
 
     def list_saved_columns(self, form: Any) -> set[str]:
-        """The columns that a change by this form writes."""
+        """Return the columns that this form's change writes."""
         columns: set[str] = form.list_saved_columns()
         return columns
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """With the hidden field where somebody may save, and only there:
-        Django would list it wherever a form has it."""
+        """Add the hidden field for users who may save, and remove it for others."""
+        # Django would list it wherever a form has it.
         others = [
             (title, options | {"fields": _drop_opened_with_field(options["fields"])})
             for title, options in super().get_fieldsets(request, obj)
@@ -286,7 +289,7 @@ def _build_shown_inputs(name: str, field: forms.Field, value: Any) -> dict[str, 
 
 
 def _join_choices(name: str, values: Iterable[Any]) -> dict[str, str]:
-    """Several choices of one field, in whatever order, as one text. None chosen sends nothing."""
+    """Join the chosen values, sorted, into one input; none chosen sends nothing."""
     chosen = sorted(str(value) for value in values or ())
     return {name: CHOICE_SEPARATOR.join(chosen)} if chosen else {}
 
@@ -294,7 +297,7 @@ def _join_choices(name: str, values: Iterable[Any]) -> dict[str, str]:
 def _replace_inputs(
     data: Any, names: Iterable[str], values: Mapping[str, str], *, several: bool
 ) -> None:
-    """Replace the inputs; an unticked box is one that is not sent."""
+    """Replace the inputs `names` by `values`; an unticked box has no value."""
     for name in names:
         data.pop(name, None)
     for name, value in values.items():
@@ -302,7 +305,7 @@ def _replace_inputs(
 
 
 def _format_inputs(field: forms.Field, inputs: Mapping[str, str]) -> str:
-    """One value as people read it."""
+    """Format one field's value for display."""
     if isinstance(field, forms.BooleanField):
         return "yes" if inputs else "no"
     text = " ".join(value for value in inputs.values() if value).replace("\n", ", ")

@@ -1,4 +1,4 @@
-"""Forms as a browser would send them back."""
+"""Form data as a browser would send it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, QueryDict
 
 
 def build_posted_data(form: forms.BaseForm) -> QueryDict:
-    """The values that an unbound form shows, as if it was sent as it stands."""
+    """Build the data a browser sends for this unbound form if nothing is edited."""
     data = QueryDict(mutable=True)
     for bound in form:
         for name, value in build_posted_inputs(bound.html_name, bound.field, bound.value()).items():
@@ -16,7 +16,7 @@ def build_posted_data(form: forms.BaseForm) -> QueryDict:
 
 
 def build_posted_inputs(name: str, field: forms.Field, value: Any) -> dict[str, str]:
-    """What a browser sends for one field that shows `value`, by the names of its inputs.
+    """Return the inputs a browser sends for a field that shows `value`, by input name.
 
     An unticked box sends nothing.
     """
@@ -36,7 +36,7 @@ def _format_input(widget: forms.Widget, value: Any) -> str:
 
 
 def list_hidden_inputs(request: HttpRequest, *besides: str) -> list[tuple[str, Any]]:
-    """What was sent, for hidden fields of a page that asks once more."""
+    """List the posted inputs but for `besides`, as hidden fields of a confirmation page."""
     return [
         (name, value)
         for name, values in request.POST.lists()

@@ -1,4 +1,7 @@
-"""Admin forms of plans and keys. A plan is judged by `plans.validation`, as over the API."""
+"""Admin forms of plans, tenants, keys and prices.
+
+Plans are validated by `plans.validation`, as over the API.
+"""
 
 from collections.abc import Collection
 from typing import Any, ClassVar
@@ -24,8 +27,10 @@ from plans.snapshot import ALL_ROUTES, is_route_granted
 
 
 def find_only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
-    """The one tenant that a row of this form can belong to;
-    None where there is a choice, the platform among them."""
+    """Return the one tenant a row of this form can belong to; None if there is a choice.
+
+    The platform counts as a choice.
+    """
     field = form.fields.get("tenant")
     choices = (
         field.queryset if isinstance(field, forms.ModelChoiceField) and field.required else None
@@ -35,7 +40,7 @@ def find_only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
 
 
 class PlanForm(EditConflictForm):
-    """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
+    """The form of a plan; `clean` converts its flat fields to the API's JSON and validates that."""
 
     force = forms.BooleanField(
         required=False,
@@ -63,11 +68,11 @@ class PlanForm(EditConflictForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "focus" in self.fields:
-            # Left out or left alone, the rules choose what fits the engine.
+            # If it is missing or unchanged, validation chooses what fits the engine.
             self.fields["focus"].required = False
         for name in SECTION_FIELDS[""]:
             if name in self.fields:
-                self.fields[name].required = False  # nothing said: the default
+                self.fields[name].required = False  # empty: the default
         system = capabilities.get_capabilities()
         engines = [(engine.name, engine.title) for engine in system.list_compression_engines()]
         self._set_choice_field(
@@ -96,17 +101,15 @@ class PlanForm(EditConflictForm):
                 self.fields[name].widget.attrs["data-needs"] = needs
 
     def _get_owner(self) -> Tenant | None:
-        """Whose plan it is, or will be where nothing else can be chosen."""
+        """Return the plan's owner, or the only one that can be chosen."""
         tenant: Tenant | None = self.instance.tenant or find_only_tenant(self)
         return tenant
 
     def _set_choice_field(self, name: str, choices: list[tuple[str, str]]) -> None:
-        """Make a text column a choice of what the running system can do.
-
-        A saved value that it can no longer do stays in the list.
-        """
+        """Offer the running system's values for a text column."""
         if name not in self.fields:
             return
+        # A saved value that is no longer available stays in the list.
         saved = getattr(self.instance, name)
         if saved and saved not in dict(choices):
             choices = [*choices, (saved, f"{saved} (not available)")]
@@ -136,7 +139,7 @@ class PlanForm(EditConflictForm):
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
                 field = FORM_FIELD_BY_PARAM.get(param, param.partition(".")[2] or param)
-                if field not in self.errors:  # the form's own check of the field has spoken
+                if field not in self.errors:  # keep the form's own error
                     self.add_error(field if field in self.fields else None, problem)
         twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(
             pk=self.instance.pk
@@ -146,10 +149,7 @@ class PlanForm(EditConflictForm):
         return values
 
     def _build_plan_body(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The API's JSON for what the form says.
-
-        A field that is not valid in itself is left out.
-        """
+        """Build the API's JSON from the form's values; invalid fields are left out."""
         body: dict[str, Any] = {"plan_name": values.get("name"), "mode": values.get("mode")}
         halves = {
             half: {name: values[name] for name in names if name in values}
@@ -165,7 +165,7 @@ class PlanForm(EditConflictForm):
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line."""
+    """A list of texts, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 4})
 
@@ -182,8 +182,7 @@ class LinesField(forms.CharField):
 
 
 class TenantForm(EditConflictForm):
-    """Which routes a tenant may use is for the platform to say:
-    people of tenants have no such form."""
+    """The form of a tenant, for the platform's users only: they decide which routes it can use."""
 
     routes = LinesField(
         required=False,
@@ -202,8 +201,8 @@ class TenantForm(EditConflictForm):
         if ALL_ROUTES in names:
             return [ALL_ROUTES]
         accepted = capabilities.get_capabilities().list_routes()
-        # A misspelt name would open nothing, silently. One whose route went is no reason to refuse
-        # another change.
+        # A misspelt name would silently grant nothing. One whose route was deleted is no reason to
+        # reject another change.
         if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
             raise forms.ValidationError(
                 _describe_unknown_routes(strange, accepted, f"{ALL_ROUTES} means all.")
@@ -231,7 +230,7 @@ class VirtualKeyForm(EditConflictForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Django gives a date with a time two inputs and one label, which belongs to neither.
+        # Django gives a date with a time two inputs and one label, which names neither.
         for part, widget in zip(
             ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
         ):
@@ -243,18 +242,19 @@ class VirtualKeyForm(EditConflictForm):
             ].help_text += f" {owner} may use: {', '.join(accepted) or 'none yet'}."
 
     def _get_owner(self) -> Tenant | None:
-        """Whose key it is, or will be where nothing else can be chosen."""
+        """Return the key's tenant, or the only one that can be chosen."""
         tenant: Tenant | None = self.instance.tenant if self.instance.pk else find_only_tenant(self)
         return tenant
 
     def clean(self) -> dict[str, Any]:
-        """A key narrows what its tenant may use, and never widens it."""
+        """Reject routes that the tenant itself cannot use."""
         values = super().clean() or self.cleaned_data
         owner = self.instance.tenant if self.instance.pk else values.get("tenant")
         if owner is not None and "routes" in values:
             strange = [
                 name
                 for name in values["routes"]
+                # A route that the key has already is no reason to reject another change.
                 if name not in self.instance.routes and not is_route_granted(owner.routes, name)
             ]
             if strange:
@@ -275,7 +275,7 @@ class ModelPriceForm(EditConflictForm):
 
 
 class ImportedPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A price of a file: the same fields and checks, and no page that was opened before."""
+    """A price from a file: the fields and checks of `ModelPriceForm`, without edit conflicts."""
 
     class Meta(ModelPriceForm.Meta):
         pass

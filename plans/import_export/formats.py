@@ -1,8 +1,4 @@
-"""Rows as JSON and CSV files, out and in. Pure.
-
-A cell that a spreadsheet would take for a formula (`plans.csv_cells`) gets an apostrophe in front,
-and so does one that begins with one, so that reading takes exactly one away.
-"""
+"""Rows to JSON and CSV files and back. Pure."""
 
 import csv
 import io
@@ -16,21 +12,24 @@ from plans.csv_cells import is_formula_like
 Format = Literal["json", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("json", "csv")
 MAX_IMPORT_ROWS: Final = 20_000
-# Below Django's limit of a form, which carries the file from the dry run to the saving.
+# Below Django's limit for form data: a form carries the file from the dry run to the save.
 MAX_IMPORT_BYTES: Final = 2_000_000
 
 
 class InvalidImportFile(ValueError):
-    """The file cannot be read at all, in words."""
+    """The file cannot be parsed; the message says why."""
 
 
 def rows_to_json(name: str, rows: Iterable[Mapping[str, Any]]) -> str:
-    """An object with one list, so that the file says what it holds."""
+    """Serialise rows as an object with one list under `name`."""
     return json.dumps({name: list(rows)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def rows_to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """RFC 4180. None and what a row has not are empty cells; true and false in lower case."""
+    """Serialise rows as CSV (RFC 4180).
+
+    None and missing columns are empty cells; true and false are in lower case.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)
@@ -41,12 +40,17 @@ def rows_to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> st
 def _format_cell(value: Any) -> str:
     if value is None:
         return ""
+    # A cell that looks like a formula gets an apostrophe in front, and so does one that begins with
+    # an apostrophe: parsing removes exactly one.
     text = json.dumps(value) if isinstance(value, bool) else str(value)
     return f"'{text}" if text.startswith("'") or is_formula_like(text) else text
 
 
 def parse_json_rows(name: str, content: bytes) -> list[dict[str, Any]]:
-    """Numbers with a point are Decimal, as exact as they were written. Raises InvalidImportFile."""
+    """Parse the rows under `name`; numbers with a point become Decimal, exactly as written.
+
+    Raises InvalidImportFile.
+    """
     try:
         found = json.loads(
             decode_text(content),
@@ -67,7 +71,7 @@ def parse_json_rows(name: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
-    """Cells by column, empty ones as "". Raises InvalidImportFile."""
+    """Parse rows of cells by column, empty ones as "". Raises InvalidImportFile."""
     lines = csv.reader(io.StringIO(decode_text(content), newline=""), strict=True)
     try:
         columns = next(lines, [])
@@ -77,6 +81,7 @@ def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
         for line in lines:
             if not line:
                 continue
+            # A shifted row would put values under the wrong columns.
             if len(line) != len(columns):
                 raise InvalidImportFile(
                     f"Line {lines.line_num} has {len(line)} cells, and {len(columns)} "
@@ -91,10 +96,11 @@ def parse_csv_rows(content: bytes) -> list[dict[str, Any]]:
 
 
 def decode_text(content: bytes) -> str:
-    """Raises InvalidImportFile."""
+    """Decode a file of limited size from UTF-8. Raises InvalidImportFile."""
     if len(content) > MAX_IMPORT_BYTES:
         raise InvalidImportFile(f"The file is larger than {MAX_IMPORT_BYTES:,} bytes.")
     try:
+        # Spreadsheets write a byte order mark.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidImportFile("The file must be in UTF-8.") from None
@@ -104,8 +110,10 @@ def decode_text(content: bytes) -> str:
 
 
 def find_unstorable_texts(row: Mapping[str, Any]) -> dict[str, str]:
-    """By field, why a text that JSON's escapes brought cannot be kept:
-    PostgreSQL has no NUL, half of a surrogate pair is no character."""
+    """Return a problem by field for each text that PostgreSQL cannot store.
+
+    JSON escapes can bring in NUL and half of a surrogate pair.
+    """
     found: dict[str, str] = {}
     waiting: list[tuple[str, Any]] = [("", row)]
     while waiting:
@@ -121,7 +129,7 @@ def find_unstorable_texts(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def escape_unprintable(text: str) -> str:
-    """The text with what no page can show written as an escape."""
+    """Return the text; if it is unprintable, up to 80 characters of its ASCII escapes."""
     return text if text.isprintable() else ascii(text)[1:-1][:80]
 
 

@@ -1,5 +1,4 @@
-"""Plans and prices taken from rows of a file: all of them or none,
-by the rules of the API and of the form."""
+"""Plans and prices imported from files, all rows or none, with the validation of API and form."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -26,8 +25,8 @@ SECTION_SETTINGS: Final = {"compression": CompressionSettings, "cache": CacheSet
 EXCLUDED_FIELDS: Final = frozenset({"created_at", "updated_at"})
 TEXT_COLUMNS: Final = frozenset({"plan_name", "tenant", "mode"})
 AMOUNT_COLUMNS: Final = BASE_RATE_NAMES
-MAX_HISTORY_RECORDS: Final = 200  # looked through for what a file was exported from
-MAX_PRICE_EXPONENT = 30  # of ten, of a price in a file
+MAX_HISTORY_RECORDS: Final = 200  # searched for the exported version
+MAX_PRICE_EXPONENT = 30  # power of ten
 VERSION_COLUMN: Final = "version"
 WRONG_VERSION_MESSAGE: Final = (
     "Must be what an export says; leave it out to take the row whatever was changed since."
@@ -36,19 +35,18 @@ WRONG_VERSION_MESSAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """One row of a file.
+    """The check of one row of a file, compared with the saved row."""
 
-    `number` as people count, from 1; `problems`: field to what is wrong with it; `version`: of the
-    saved row that it was compared with, "" for a new one; `newer`: in words, that somebody changed
-    the saved row after the file was exported; `newer_changes`: what they changed.
-    """
-
+    # From 1.
     number: int
     name: str
     is_new: bool = False
     changes: list[FieldChange] = field(default_factory=list)
+    # Messages by field.
     problems: dict[str, str] = field(default_factory=dict)
+    # Of the saved row, "" for a new one.
     version: str = ""
+    # A sentence if the saved row was changed after the export, with those changes.
     newer: str = ""
     newer_changes: list[FieldChange] = field(default_factory=list)
 
@@ -58,7 +56,7 @@ class ImportRow:
 
 
 class Resource(Protocol):
-    """How one kind of row goes out and in."""
+    """Import and export of one kind of row."""
 
     name: str
 
@@ -66,21 +64,21 @@ class Resource(Protocol):
     def columns(self) -> Sequence[str]: ...
 
     def export_rows(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
-        """As an export has them in JSON."""
+        """Convert saved rows to the dicts of a JSON export."""
         ...
 
     def flatten_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Such a row as one line of CSV."""
+        """Convert an exported row to CSV cells."""
         ...
 
     def unflatten_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """A line of CSV as such a row."""
+        """Convert CSV cells to an exported row."""
         ...
 
     def check_rows(
         self, rows: Sequence[Mapping[str, Any]], *, tenant: Tenant | None
     ) -> list[ImportRow]:
-        """What each row would do. `tenant`: whose rows the person may bring, None: anybody's."""
+        """Check what each row would change; `tenant`: whose rows the user may import, None: all."""
         ...
 
     def save_rows(
@@ -90,15 +88,15 @@ class Resource(Protocol):
         checked: Sequence[ImportRow],
         reason: str,
     ) -> None:
-        """Within a transaction, after a check that found no problem; what it found is `checked`.
+        """Save rows within a transaction after `check_rows` returned `checked` without problems.
 
-        Raises ApiError where somebody was faster.
+        Raises ApiError if a saved row changed meanwhile.
         """
         ...
 
 
 class MemoizedCapabilities:
-    """The running system, each backend probed once for a whole file."""
+    """The running system's capabilities, with each backend probed once per file."""
 
     def __init__(self, system: capabilities.Capabilities) -> None:
         self._system = system
@@ -143,8 +141,10 @@ class PlanResource:
         return cells
 
     def unflatten_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """A half is `on` or `off`; an empty cell is null where the setting may be,
-        else left out."""
+        """Convert CSV cells to a plan's JSON.
+
+        A half is `on` or `off`. An empty cell is null if the setting can be null, else left out.
+        """
         row: dict[str, Any] = {}
         halves: dict[str, dict[str, Any]] = {half: {} for half in SECTION_SETTINGS}
         for column, cell in cells.items():
@@ -152,14 +152,14 @@ class PlanResource:
             if name and half in SECTION_SETTINGS:
                 types = _list_field_types(SECTION_SETTINGS[half], name)
                 if cell or type(None) in types:
-                    # A route may be called 4, true or nan.
+                    # Kept as text: a route's name can be 4, true or nan.
                     halves[half][name] = cell if cell and str in types else _parse_cell(cell)
             elif column not in SECTION_SETTINGS and (cell or column == "tenant"):
                 row[column] = (cell or None) if column in TEXT_COLUMNS else _parse_cell(cell)
         for half, settings in halves.items():
             said = cells.get(half, "")
             if said not in {"on", "off", ""}:
-                row[half] = said  # the rules say what it must be
+                row[half] = said  # validation rejects it
             elif said:
                 row[half] = settings if said == "on" else None
         return row
@@ -167,6 +167,7 @@ class PlanResource:
     def check_rows(
         self, rows: Sequence[Mapping[str, Any]], *, tenant: Tenant | None
     ) -> list[ImportRow]:
+        # Each backend is probed once per file instead of once per row.
         system: Any = MemoizedCapabilities(capabilities.get_capabilities())
         tenants = {each.slug: each for each in Tenant.objects.all()}
         found, seen = [], set()
@@ -368,12 +369,13 @@ class PriceResource:
 
 
 def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ImportedPriceForm:
-    """JSON's numbers go in as they were written; what is no number or text is not taken for one."""
+    """Bind the price form to a row, with numbers exactly as written."""
     data = {}
     for name in ImportedPriceForm.Meta.fields:
         value = row.get(name)
-        if name == "terms" and name not in row:  # of a file from before there were any
+        if name == "terms" and name not in row:  # a file older than terms
             value = price.terms if price else ""
+        # Lists, objects and booleans become text that the form rejects as a number.
         data[name] = (
             ""
             if value is None
@@ -385,17 +387,17 @@ def _build_price_form(row: Mapping[str, Any], price: ModelPrice | None) -> Impor
 
 
 def _format_decimal(number: Decimal) -> str:
-    """In plain notation, unless that would be a page of zeros:
-    then the form refuses it as it stands."""
+    """Format a number in plain notation, unless its exponent exceeds MAX_PRICE_EXPONENT."""
     if not number:
         return "0"
+    # Otherwise a page of zeros; the form rejects such a number as it stands.
     return f"{number:f}" if abs(number.adjusted()) <= MAX_PRICE_EXPONENT else str(number)
 
 
 def _build_plan_body(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row as the API's body: the numbers of a file become
-    what JSON's parser makes of them there."""
+    """Convert a row to the API's body, with Decimal numbers as float."""
     return {
+        # The API's JSON parser makes floats of them too.
         name: _convert_decimals(value)
         for name, value in row.items()
         if name not in ("tenant", VERSION_COLUMN)
@@ -418,7 +420,7 @@ def _list_field_types(shape: type[Any], name: str) -> tuple[Any, ...]:
 
 
 def _parse_cell(cell: str) -> Any:
-    """What a cell says: null, true, false, a number, or its text."""
+    """Parse a cell as null, true, false or a number, else keep its text."""
     if cell in {"", "true", "false"}:
         return {"": None, "true": True, "false": False}[cell]
     for kind in (int, float):
@@ -439,7 +441,7 @@ def _relabel_changes(found: list[FieldChange], labels: Mapping[str, str]) -> lis
 def _describe_newer_changes(
     row: Any, called: str, *, is_exported: Callable[[Any], bool], versions: str
 ) -> tuple[str, list[FieldChange]]:
-    """What was changed since the file was exported, and by whom, as far as the history knows."""
+    """Describe who changed what since the export, as far as the history goes."""
     notes = list(records.get_row_history(row)[:MAX_HISTORY_RECORDS])
     place = next((place for place, note in enumerate(notes) if is_exported(note)), None)
     when = f" ({versions})" if versions else ""

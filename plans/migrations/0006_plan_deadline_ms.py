@@ -1,4 +1,4 @@
-"""How long a request waits for its chat to be cut."""
+"""Add how long a request waits for compression."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""What providers ask for tokens that they write into their prefix cache. The published prices come with the next `seed_prices`."""
+"""Add the price of writing to the provider's prefix cache; the next `seed_prices` fills it."""
 
 from decimal import Decimal
 

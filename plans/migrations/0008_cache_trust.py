@@ -1,4 +1,4 @@
-"""What makes a cached answer trusted: the second check, its context, its error budget, and the life of an entry."""
+"""Add verification, chat context, error budgets and the lifetime of entries to plans."""
 
 import django.core.validators
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""A new plan compares chats by their window. Plans that are there keep what they have."""
+"""Compare chats of new plans by their window; existing plans keep their setting."""
 
 import django.core.validators
 from django.db import migrations, models

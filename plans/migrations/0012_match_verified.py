@@ -1,4 +1,4 @@
-"""New plans verify; those that are there keep what they were saved with."""
+"""Verify matches in new plans; existing plans keep their setting."""
 
 from django.db import migrations, models
 

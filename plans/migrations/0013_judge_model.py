@@ -1,4 +1,4 @@
-"""A model may judge what a plan's error budget samples."""
+"""Add the model that judges the samples of a plan's error budget."""
 
 from django.db import migrations, models
 

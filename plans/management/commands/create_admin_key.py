@@ -1,4 +1,4 @@
-"""manage.py create_admin_key: a key for the management API."""
+"""manage.py create_admin_key: create a key for the management API."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""manage.py create_key: a virtual key for SDK clients."""
+"""manage.py create_key: create a virtual key for SDK clients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""manage.py revoke_key: a key that leaked, or is no longer used."""
+"""manage.py revoke_key: revoke a key that leaked or is no longer used."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""manage.py seed_prices: the published prices of genai-prices into the editable table."""
+"""manage.py seed_prices: update the price table from genai-prices."""
 
 from typing import Any
 
