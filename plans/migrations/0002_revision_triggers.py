@@ -1,4 +1,9 @@
-"""Add triggers that raise the revision and plan versions on changes in any way (API, SQL, ...).
+"""Database triggers, so that a change by any road (admin, API, SQL, fixture) counts.
+
+`plans_revision.value` is raised in the transaction of every change, hence seen only when it is committed, and gone when it is rolled
+back. The trigger fires BEFORE the statement: a writer takes the revision's row lock before any row of the table, so two writers
+queue instead of waiting for each other's rows. A missing row (a flushed database) is made again from the clock, in milliseconds,
+so that a number once seen does not come back.
 
 `plans_plan.version` grows when a column other than itself and `updated_at` changes.
 """
@@ -7,11 +12,6 @@ from django.db import migrations
 
 TABLES = ("plans_tenant", "plans_virtualkey", "plans_plan", "plans_modelprice")
 
-# The revision is raised in the transaction of every change, hence seen only when that is committed,
-# and gone when it is rolled back. The trigger fires BEFORE the statement: a writer locks the
-# revision's row before any row of the table, so two writers queue instead of waiting for each
-# other's rows. A missing row (a flushed database) is created again from the clock, in milliseconds,
-# so that a number once seen does not come back.
 FUNCTIONS = """
 CREATE FUNCTION plans_raise_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""Notify listeners of a raised revision at commit (NOTIFY): workers need not wait for a poll."""
+"""A raised revision is told to whoever listens (NOTIFY, sent when the transaction commits), so that workers need not wait for their poll."""
 
 from django.db import migrations
 

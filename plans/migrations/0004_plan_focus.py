@@ -1,4 +1,4 @@
-"""Add `focus` to plans: "question" for TextRank, "none" for engines that cannot rank for one."""
+"""What an old chat is cut down for. Plans with TextRank take the question, as new ones do; the other engines have no ranks for one."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Add `when` to plans: compress every chat over the limit, as before, or only if it saves money."""
+"""When a chat is cut: whenever it is too long, as before, or only where that saves money."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Add how long a request waits for compression."""
+"""How long a request waits for its chat to be cut."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""Add the price of writing to the provider's prefix cache; the next `seed_prices` fills it."""
+"""What providers ask for tokens that they write into their prefix cache. The published prices come with the next `seed_prices`."""
 
 from decimal import Decimal
 

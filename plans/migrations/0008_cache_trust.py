@@ -1,4 +1,4 @@
-"""Add verification, chat context, error budgets and the lifetime of entries to plans."""
+"""What makes a cached answer trusted: the second check, its context, its error budget, and the life of an entry."""
 
 import django.core.validators
 from django.db import migrations, models

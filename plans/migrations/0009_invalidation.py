@@ -1,12 +1,13 @@
-"""Add invalidations, revisions that never repeat, and TTL jitter for new plans."""
+"""Answers that were forgotten, revisions that no later history repeats, and new plans whose entries do not expire at once.
+
+The revision is now raised to the clock's milliseconds where those are ahead: a database restored from a backup would otherwise count
+through numbers that stored answers of the lost history carry already, and forgetting would not reach those.
+"""
 
 import django.db.models.deletion
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models
 
-# The revision is now raised to the clock's milliseconds where those are ahead: a database restored
-# from a backup would otherwise go through numbers that stored answers of the lost history have
-# already, and an invalidation would not reach those.
 RAISE = """
 CREATE OR REPLACE FUNCTION plans_raise_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

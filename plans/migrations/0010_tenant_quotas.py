@@ -1,4 +1,4 @@
-"""Add limits on a tenant's cached answers, and their size as last counted."""
+"""How much of the caches a tenant may fill, and what it fills as last counted."""
 
 import django.db.models.deletion
 from django.db import migrations, models

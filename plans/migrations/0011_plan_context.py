@@ -1,4 +1,4 @@
-"""Compare chats of new plans by their window; existing plans keep their setting."""
+"""A new plan compares chats by their window. Plans that are there keep what they have."""
 
 import django.core.validators
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""Verify matches in new plans; existing plans keep their setting."""
+"""New plans verify; those that are there keep what they were saved with."""
 
 from django.db import migrations, models
 

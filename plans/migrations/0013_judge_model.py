@@ -1,4 +1,4 @@
-"""Add the model that judges the samples of a plan's error budget."""
+"""A model may judge what a plan's error budget samples."""
 
 from django.db import migrations, models
 
