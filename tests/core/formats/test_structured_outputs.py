@@ -426,6 +426,7 @@ def test_a_reference_that_leads_nowhere_asks_for_nothing(reference: str) -> None
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    max_leaves=10,  # making larger ones takes most of the time, and their parts are like these
 )
 WORDS = st.sampled_from(
     (
