@@ -1,8 +1,10 @@
 """Transcripts of a cut chat read as a strict reader would:
 whatever begins a line with a speaker's name is that speaker's turn."""
 
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from proxy.core.compression.counted_chat import CountedChat
@@ -73,9 +75,14 @@ def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def marked(chat: list[Message], budget: int, counts: list[int] | None = None) -> int:
-    """Where the mark is in a chat. `counts`: the tokens of its messages, where they are known."""
-    counts = counts or [count_message_tokens(message, "o200k_base") for message in chat]
+@lru_cache(maxsize=10_000)  # of a chat that grows by a turn all but the last are counted already
+def _count_tokens(message: str) -> int:
+    return count_message_tokens(json.loads(message), "o200k_base")
+
+
+def marked(chat: list[Message], budget: int) -> int:
+    """Where the mark is in a chat."""
+    counts = [_count_tokens(json.dumps(message)) for message in chat]
     draft = CountedChat(
         chat,
         split_units(chat),
