@@ -38,7 +38,7 @@ NOT_YET_SUPPORTED: Final = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDraft:
-    """A validated plan that is not saved yet; `id`: of the saved plan it changes."""
+    """A valid plan apart from its row; `id`: of the saved plan it was built from, else None."""
 
     name: str
     mode: PlanMode
