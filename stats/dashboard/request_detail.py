@@ -1,8 +1,10 @@
 """A request's decision record for people: what each column of its row means, in words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from stats.events import LEDGER_COLUMNS, ColumnKind, LedgerColumn, RecordSection
 from stats.formatting import NO_VALUE, count, milliseconds, usd
 from stats.models.requests import RequestEvent
 
@@ -85,13 +87,12 @@ class Fact:
 
 def build_record_sections(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
     """Build the sections of the record, in the order in which things happened."""
-    return [
-        ("Asked", _describe_request(row)),
-        ("Decided", _describe_decision(row)),
-        ("Tokens", _describe_tokens(row)),
-        ("Money", _describe_cost(row)),
-        ("Time", _describe_times(row)),
-    ]
+    found: dict[str, list[Fact]] = {name: [] for name in get_args(RecordSection) if name}
+    for column in LEDGER_COLUMNS:
+        if column.section and (not column.is_optional or getattr(row, column.name)):
+            found[column.section] += _describe_column(row, column)
+    found["Money"].append(Fact("Saved", usd(compute_savings(row)), "the first less the other two"))
+    return list(found.items())
 
 
 def compute_savings(row: RequestEvent) -> Any:
@@ -103,138 +104,53 @@ def compute_savings(row: RequestEvent) -> Any:
     )
 
 
-def _describe_request(row: RequestEvent) -> list[Fact]:
-    return [
-        Fact("Made", f"{row.at:%Y-%m-%d %H:%M:%S}.{row.at.microsecond // 1000:03d} UTC"),
-        Fact("Tenant", row.tenant or NO_VALUE),
-        Fact("Key", row.key or NO_VALUE),
-        Fact("Plan", *_describe_plan(row)),
-        Fact("Route", row.route or NO_VALUE, "the model name that the client asked for"),
-        Fact(
-            "Model",
-            f"{row.model} at {row.upstream}" if row.upstream else row.model or NO_VALUE,
-            "who would answer it, and is paid",
-        ),
-        Fact("Shape", "streamed" if row.stream else "in one piece"),
-        Fact(
-            "Turn",
-            count(row.turns) if row.turns else NO_VALUE,
-            "which of its chat's, counted by the user's; – where it was not read",
-        ),
-    ]
+def _describe_column(row: RequestEvent, column: LedgerColumn) -> list[Fact]:
+    """Describe a column, in words of its own where it has some."""
+    if column.name == "token_details":
+        return [
+            Fact(TOKEN_DETAIL_NAMES.get(name, name), count(number))
+            for name, number in sorted(row.token_details.items())
+        ]
+    if describe := _DESCRIPTIONS.get(column.name):
+        value, explanation = describe(row)
+        return [Fact(column.label, value, explanation or column.explanation)]
+    value = _FORMATTERS[column.kind](getattr(row, column.name))
+    return [Fact(column.label, value, column.explanation)]
 
 
-def _describe_decision(row: RequestEvent) -> list[Fact]:
-    outcome = (
-        f"{OUTCOME_DESCRIPTIONS.get(row.outcome, row.outcome)}, HTTP "
-        f"{row.status}{f', {row.error_code}' if row.error_code else ''}"
-    )
-    found = [
-        Fact("Outcome", outcome),
-        Fact("Tier", row.tier, TIER_DESCRIPTIONS.get(row.tier, "")),
-        Fact(
-            "Reason",
-            row.reason or NO_VALUE,
-            REASON_DESCRIPTIONS.get(
-                row.reason, "why a stored answer was not served" if row.reason else ""
-            ),
-        ),
-        Fact(
-            "Similarity", _format_score(row.similarity), "the cosine of the nearest stored question"
-        ),
-        Fact(
-            "Score",
-            _format_score(row.score),
-            "the verifier's; the plan's threshold is compared with it under match: verified",
-        ),
-        Fact("Stored answer", row.entry_id or NO_VALUE, _describe_stored_answer(row)),
-        Fact(
-            "Went on without",
-            ", ".join(row.failures) or "nothing",
-            "tools that did not answer in time",
-        ),
-    ]
-    if row.not_kept:
-        found.append(
-            Fact(
-                "Not kept",
-                row.not_kept,
-                NOT_KEPT_DESCRIPTIONS.get(row.not_kept, "why the answer was not stored"),
-            )
-        )
-    if row.upstream_request_id:
-        found.append(
-            Fact(
-                "Provider's id", row.upstream_request_id, "of this request: its support asks for it"
-            )
-        )
-    if row.would:
-        found.append(Fact("Would have been", row.would, "the tier that would have answered"))
-    if row.sample:
-        found.append(Fact("Sample", row.sample, "the stored answer, compared with the provider's"))
-    if row.wrong:
-        found.append(Fact("Reported", "wrong", "somebody said so of the answer"))
-    if row.stale:
-        found.append(Fact("Age", "expired", "served all the same, as the plan allows"))
-    if row.engine:
-        found.append(Fact("Compressed by", row.engine))
-    return [*found, Fact("Note", row.note)] if row.note else found
+def _describe_time(row: RequestEvent) -> tuple[str, str]:
+    return f"{row.at:%Y-%m-%d %H:%M:%S}.{row.at.microsecond // 1000:03d} UTC", ""
 
 
-def _describe_tokens(row: RequestEvent) -> list[Fact]:
+def _describe_model(row: RequestEvent) -> tuple[str, str]:
+    return f"{row.model} at {row.upstream}" if row.upstream else row.model or NO_VALUE, ""
+
+
+def _describe_outcome(row: RequestEvent) -> tuple[str, str]:
+    said = OUTCOME_DESCRIPTIONS.get(row.outcome, row.outcome)
+    return f"{said}, HTTP {row.status}{f', {row.error_code}' if row.error_code else ''}", ""
+
+
+def _describe_reason(row: RequestEvent) -> tuple[str, str]:
+    unknown = "why a stored answer was not served" if row.reason else ""
+    return row.reason or NO_VALUE, REASON_DESCRIPTIONS.get(row.reason, unknown)
+
+
+def _describe_not_kept(row: RequestEvent) -> tuple[str, str]:
+    unknown = "why the answer was not stored"
+    return row.not_kept, NOT_KEPT_DESCRIPTIONS.get(row.not_kept, unknown)
+
+
+def _describe_prompt(row: RequestEvent) -> tuple[str, str]:
     estimated = (
         "counted here: the provider sent no usage" if row.estimated else "as the provider counts"
     )
-    parts = [
-        Fact(TOKEN_DETAIL_NAMES.get(name, name), count(number))
-        for name, number in sorted(row.token_details.items())
-    ]
-    return [
-        Fact("Asked", count(row.asked_tokens), "the prompt as the client sent it"),
-        Fact("Sent", count(row.prompt_tokens), f"the prompt that was billed; {estimated}"),
-        Fact(
-            "Read from prefix cache",
-            count(row.cached_tokens),
-            "of those sent, at the provider's lower price",
-        ),
-        Fact("Written to prefix cache", count(row.written_tokens)),
-        Fact(
-            "Completion billed",
-            count(row.completion_tokens),
-            "what the model thought and nobody saw included",
-        ),
-        *parts,
-        Fact("Completion served", count(row.served_tokens), "what the client received"),
-        Fact("Saved", count(row.tokens_saved), "prompt and completion that nobody billed"),
-    ]
+    return count(row.prompt_tokens), f"the prompt that was billed; {estimated}"
 
 
-def _describe_cost(row: RequestEvent) -> list[Fact]:
-    return [
-        Fact(
-            "Would have cost", usd(row.would_cost), "without a plan; – where the model has no price"
-        ),
-        Fact(
-            "Billed",
-            "unknown" if row.bill == "unknown" else usd(row.billed_cost),
-            BILL_DESCRIPTIONS.get(row.bill, "by the provider"),
-        ),
-        Fact("Spent on saving", usd(row.spent_cost), "embedding, sampling, judging"),
-        Fact("Saved", usd(compute_savings(row)), "the first less the other two"),
-    ]
-
-
-def _describe_times(row: RequestEvent) -> list[Fact]:
-    return [
-        Fact("Until the last byte", f"{milliseconds(row.duration_ms)} ms"),
-        Fact("Of it the provider's", f"{milliseconds(row.upstream_ms)} ms"),
-        Fact("Of it the gateway's", f"{milliseconds(row.overhead_ms)} ms"),
-        Fact(
-            "Calls to the provider",
-            count(row.attempts),
-            "more than one: it was tried again, or elsewhere",
-        ),
-    ]
+def _describe_bill(row: RequestEvent) -> tuple[str, str]:
+    billed = "unknown" if row.bill == "unknown" else usd(row.billed_cost)
+    return billed, BILL_DESCRIPTIONS.get(row.bill, "by the provider")
 
 
 def _format_score(value: float | None) -> str:
@@ -251,10 +167,39 @@ def _describe_plan(row: RequestEvent) -> tuple[str, str]:
     )
 
 
-def _describe_stored_answer(row: RequestEvent) -> str:
-    """Explain how the stored answer relates to the request."""
+def _describe_stored_answer(row: RequestEvent) -> tuple[str, str]:
+    """Return the stored answer, and how it relates to the request."""
+    explanation = "the one that was served, or would have been"
     if row.collapsed:
-        return "what the shared call's answer was stored as"
-    if row.entry_id and row.tier == "miss" and not row.would:
-        return "what the provider's answer was stored as"
-    return "the one that was served, or would have been"
+        explanation = "what the shared call's answer was stored as"
+    elif row.entry_id and row.tier == "miss" and not row.would:
+        explanation = "what the provider's answer was stored as"
+    return row.entry_id or NO_VALUE, explanation
+
+
+_FORMATTERS: Final[dict[ColumnKind, Callable[[Any], str]]] = {
+    "text": lambda value: value or NO_VALUE,
+    "count": count,
+    "dollars": usd,
+    "milliseconds": lambda value: f"{milliseconds(value)} ms",
+    "score": _format_score,
+    "flag": lambda value: "yes" if value else "no",
+}
+# Columns that say more than their value: it in words, and an explanation where that varies.
+_DESCRIPTIONS: Final[dict[str, Callable[[RequestEvent], tuple[str, str]]]] = {
+    "at": _describe_time,
+    "plan": _describe_plan,
+    "model": _describe_model,
+    "stream": lambda row: ("streamed" if row.stream else "in one piece", ""),
+    "turns": lambda row: (count(row.turns) if row.turns else NO_VALUE, ""),
+    "outcome": _describe_outcome,
+    "tier": lambda row: (row.tier, TIER_DESCRIPTIONS.get(row.tier, "")),
+    "reason": _describe_reason,
+    "entry_id": _describe_stored_answer,
+    "failures": lambda row: (", ".join(row.failures) or "nothing", ""),
+    "not_kept": _describe_not_kept,
+    "wrong": lambda _: ("wrong", ""),
+    "stale": lambda _: ("expired", ""),
+    "prompt_tokens": _describe_prompt,
+    "billed_cost": _describe_bill,
+}

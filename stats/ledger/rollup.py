@@ -3,7 +3,7 @@
 from typing import Final
 
 from stats.analysis.latency_buckets import build_bucket_sql
-from stats.events import HOLDOUT_REASON, JUDGE_REASON
+from stats.events import HOLDOUT_REASON, JUDGE_REASON, LEDGER_COLUMNS, SumCondition
 from stats.models.holdout_sums import Held
 from stats.models.requests import RequestEvent
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Tally, Unfolded
@@ -68,29 +68,27 @@ _COUNT_CONDITIONS: Final = {
     "would_exact": "would = 'exact'",
     "would_semantic": "would = 'semantic'",
 }
-_TOKEN_COLUMNS: Final = (
-    "asked_tokens",
-    "prompt_tokens",
-    "cached_tokens",
-    "written_tokens",
-    "completion_tokens",
-    "served_tokens",
-    "tokens_saved",
-    "would_tokens",
-)
-_DOLLAR_CONDITIONS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {
-    "billed_cost": "(priced OR kind = 'failed')"
+_SUM_CONDITIONS: Final[dict[SumCondition, str]] = {
+    "priced": "priced",
+    "billed": "(priced OR kind = 'failed')",
 }
+
+
+def _build_filter_sql(summed: SumCondition) -> str:
+    condition = _SUM_CONDITIONS.get(summed)
+    return f" FILTER (WHERE {condition})" if condition else ""
+
+
 SUM_EXPRESSIONS: Final = {
     "requests": "count(*)",
     **{
         name: f"count(*) FILTER (WHERE {condition})"
         for name, condition in _COUNT_CONDITIONS.items()
     },
-    **{name: f"coalesce(sum({name}), 0)" for name in _TOKEN_COLUMNS},
     **{
-        name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)"
-        for name, condition in _DOLLAR_CONDITIONS.items()
+        each.name: f"coalesce(sum({each.name}){_build_filter_sql(each.summed)}, 0)"
+        for each in LEDGER_COLUMNS
+        if each.summed
     },
 }
 _ADD_SUMS_SQL: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUM_EXPRESSIONS)

@@ -81,10 +81,18 @@ def draw_stats_fields() -> str:
     return reference_tables.draw_stats_fields()
 
 
+def draw_ledger_columns() -> str:
+    """The columns of a request in the ledger, each with its type and meaning."""
+    from tests.support import reference_tables
+
+    return reference_tables.draw_ledger_columns()
+
+
 PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
     ("ARCHITECTURE.md", "chain", draw_chain),
     ("docs/plan-settings.md", "settings", draw_plan_settings),
     ("docs/stats.md", "fields", draw_stats_fields),
+    ("docs/ledger.md", "columns", draw_ledger_columns),
 )
 
 

@@ -1,9 +1,10 @@
-"""Reference tables that are read off the serializers: a plan's settings, the fields of stats."""
+"""Reference tables that are read off the code: settings of plans, fields of stats, the ledger."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from django.db import connection
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -18,6 +19,8 @@ from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.text.languages import LANGUAGES
 from proxy.engines.registry import SEMANTIC_CACHES
 from stats.api.serializers import NARROW_NOTE, USD_NOTE, PlanStatsSerializer
+from stats.events import LEDGER_COLUMNS
+from stats.models.requests import RequestEvent
 
 Field = serializers.Field[Any, Any, Any, Any]
 
@@ -136,6 +139,17 @@ def draw_stats_fields() -> str:
         f"| `{name}` | {kind} | {text} |" for name, kind, text in _walk(PlanStatsSerializer(), "")
     ]
     return "\n".join(["| Field | Type | Meaning |", "| --- | --- | --- |", *rows])
+
+
+def draw_ledger_columns() -> str:
+    """One row for each column of a request, by its name in the table."""
+    rows = []
+    for column in LEDGER_COLUMNS:
+        field = RequestEvent._meta.get_field(column.name)
+        null = " or null" if field.null else ""
+        kind = str(field.db_type(connection)).partition("(")[0]
+        rows.append(f"| `{column.name}` | {kind}{null} | {column.meaning} |")
+    return "\n".join(["| Column | Type | Meaning |", "| --- | --- | --- |", *rows])
 
 
 def _walk(serializer: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
