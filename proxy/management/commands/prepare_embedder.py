@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if verifier.is_prepared(conf.models_folder):
             self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models_folder}.")
             return
-        _run_export("verifiers.export", conf.models_folder)
+        _run_export("verifiers.export_verifier", conf.models_folder)
         self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models_folder}.")
 
     def _prepare_embedder(self) -> None:
