@@ -111,7 +111,7 @@ def test_what_is_summed_has_a_sum_in_the_roll_ups_and_in_the_totals() -> None:
     parts: list[Any] = [
         part for expression in TOTAL_EXPRESSIONS.values() for part in expression.flatten()
     ]
-    read = {part.name for part in parts if isinstance(part, F)}
+    read = {vars(part)["name"] for part in parts if isinstance(part, F)}
     assert summed - read == set()
 
 
