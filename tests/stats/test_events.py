@@ -1,13 +1,16 @@
 """The table of the ledger's columns, and every place that has them: none forgets a column."""
 
+import ast
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from django.db.models import F
 
+from proxy.pipeline import ledger_records
 from stats.dashboard import request_detail
 from stats.dashboard.request_detail import build_record_sections
 from stats.events import LATER_COLUMNS, LEDGER_COLUMNS, Event
@@ -57,6 +60,17 @@ def test_an_event_has_each_column_of_its_kind() -> None:
             (kind,) = (each for each in parts if each is not type(None))
             kind = get_origin(kind) or kind
             assert column.kind in TYPES.get(kind, {"text"}), column.name
+
+
+def test_a_call_says_what_each_column_is() -> None:
+    """A forgotten one would keep its default, silently."""
+    tree = ast.parse(Path(ledger_records.__file__).read_text("utf-8"))
+    (made,) = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Event"
+    )
+    assert {each.arg for each in made.keywords} == {each.name for each in fields(Event)}
 
 
 def test_the_database_has_each_column_of_its_kind_and_default() -> None:
