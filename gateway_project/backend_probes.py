@@ -32,8 +32,8 @@ def probe_pgvector() -> str | None:
 
 def probe_redis_search() -> str | None:
     """Return why it cannot serve; None if it can."""
-    where = urlsplit(settings.REDIS_SEMANTIC_URL)
     try:
+        where = urlsplit(settings.REDIS_SEMANTIC_URL)
         shown = f"{where.hostname}:{where.port or 6379}" if where.hostname else where.path
         # The search module knows no other database.
         with open_redis(

@@ -25,8 +25,8 @@ from tests.support.fakes import World
 class Configured:
     """A source of the configuration that was read some seconds ago."""
 
-    def __init__(self, world: World, age: float) -> None:
-        self.directory, self.age = world.tools.config_source.config, age
+    def __init__(self, world: World, age_seconds: float) -> None:
+        self.config, self.age_seconds = world.tools.config_source.config, age_seconds
 
 
 def value(name: str, **labels: str) -> float:
