@@ -6,7 +6,7 @@ https://github.com/Portkey-AI/gateway/issues/199: no way to clear a bad entry.
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -54,6 +54,18 @@ def everywhere(both: Both, plan: str, question: str, tenant: str = "acme") -> se
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def wait_recorded(both: Both, ids: Iterable[str]) -> None:
+    """Wait until the ledger has all of these requests."""
+    statement, wanted = (
+        "SELECT count(*) FROM stats_requestevent WHERE event_id = ANY(%s)",
+        list(ids),
+    )
+    deadline = time.monotonic() + 20
+    while rows(both, statement, wanted) != [(len(wanted),)]:
+        assert time.monotonic() < deadline, "the ledger has not all of the requests"
+        time.sleep(0.1)
+
+
 def test_a_bad_entry_can_be_cleared_on_both_workers_and_in_both_tiers(
     both: Both, backend: str
 ) -> None:
@@ -158,7 +170,7 @@ def test_the_one_it_was_made_for_and_those_that_shared_its_call_got_it_too(both:
         both.upstream.pause = 0.0
     ids = {reply.headers["x-request-id"]: tier(reply) for reply in replies}
     assert sorted(ids.values()) == ["exact", "exact", "miss"]
-    time.sleep(1.5)
+    wait_recorded(both, ids)
     followers = [event for event, how in ids.items() if how == "exact"]
     said = both.feedback(followers[0]).json()
     assert "evicted" in said, said
