@@ -21,7 +21,7 @@ from proxy.engines.conversations.redis import RedisConversationStore
 from proxy.engines.exact.redis import RedisExactCache
 from proxy.engines.redis_client import RedisFaults, open_redis
 from proxy.engines.semantic.redis import RedisSearchCache
-from tests.support.entries import SEALER
+from tests.support.entries import SEALER, make_semantic_entry
 from tests.support.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,19 +95,7 @@ def open_engines(url: str) -> Engines:
 
 
 def build_entry() -> SemanticEntry:
-    now = time.time()
-    return SemanticEntry(
-        entry_id="e",
-        bucket="b",
-        scope="s",
-        plan_id=1,
-        embedder="embedder",
-        question="q",
-        vector=VECTOR,
-        envelope=b"x",
-        created_at=now,
-        expires_at=now + 60,
-    )
+    return make_semantic_entry("embedder", VECTOR)
 
 
 # Every call of an engine that asks Redis, and within how many seconds it gives up.

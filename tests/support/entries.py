@@ -1,11 +1,13 @@
-"""Entries of the exact tier, sealed as the gateways of the tests seal them."""
+"""Entries of the caches; those of the exact tier sealed as the gateways of the tests seal them."""
 
 import time
 from typing import Any
 
 from proxy.core.caching import envelope as envelopes
 from proxy.core.caching.envelope import Envelope
+from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
+from proxy.core.types import Vector
 
 PEPPER = "pepper"
 SEALER = Sealer(PEPPER)
@@ -39,3 +41,20 @@ def envelope(completion: bytes = COMPLETION, **fields: Any) -> Envelope:
         "completion_tokens": 1,
     }
     return Envelope(**(given | fields))
+
+
+def make_semantic_entry(embedder: str, vector: Vector) -> SemanticEntry:
+    """Build an entry of the semantic tier that lives for a minute."""
+    now = time.time()
+    return SemanticEntry(
+        entry_id="e",
+        bucket="b",
+        scope="s",
+        plan_id=1,
+        embedder=embedder,
+        question="q",
+        vector=vector,
+        envelope=b"x",
+        created_at=now,
+        expires_at=now + 60,
+    )

@@ -20,6 +20,7 @@ from proxy.core.types import Vector
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
+from tests.support.entries import make_semantic_entry
 from tests.support.servers import PostgresServer, QdrantServer, RedisServer, Server
 from tests.support.upstream import running_upstream
 
@@ -106,19 +107,7 @@ def cache_on(kind: str, url: str, key: str = "") -> SemanticCache:
 
 
 def entry() -> SemanticEntry:
-    now = time.time()
-    return SemanticEntry(
-        entry_id="e",
-        bucket="b",
-        scope="s",
-        plan_id=1,
-        embedder="tiny",
-        question="q",
-        vector=VECTOR,
-        envelope=b"x",
-        created_at=now,
-        expires_at=now + 60,
-    )
+    return make_semantic_entry("tiny", VECTOR)
 
 
 def look_up(cache: SemanticCache) -> Awaitable[list[Any]]:
