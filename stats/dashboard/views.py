@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from plans.access import get_user_tenant, list_user_plans
 from plans.api_errors import ApiError
 from plans.models import Plan, Tenant
+from plans.whole_numbers import parse_positive
 from stats.dashboard import request_detail
 from stats.dashboard.freshness import measure_freshness
 from stats.dashboard.overview import build_overview
@@ -49,11 +50,8 @@ def turn_semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
         raise Http404
     user = cast(User, request.user)
     number = request.POST.get("tenant", "")
-    tenant = (
-        Tenant.objects.filter(pk=int(number)).first()
-        if number.isascii() and number.isdigit() and len(number) < 19
-        else None
-    )
+    tenant_id = parse_positive(number)
+    tenant = Tenant.objects.filter(pk=tenant_id).first() if tenant_id else None
     if number and tenant is None:
         raise Http404
     if tier_switch.turn_tier_on(
