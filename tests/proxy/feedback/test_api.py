@@ -53,7 +53,6 @@ def everywhere(both: Both, plan: str, question: str, tenant: str = "acme") -> se
     return {both.chat(plan, asked, tenant).headers["x-tokenthrift-cache"] for _ in range(16)}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 def wait_recorded(both: Both, ids: Iterable[str]) -> None:
     """Wait until the ledger has all of these requests."""
     statement, wanted = (
@@ -66,6 +65,7 @@ def wait_recorded(both: Both, ids: Iterable[str]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_bad_entry_can_be_cleared_on_both_workers_and_in_both_tiers(
     both: Both, backend: str
 ) -> None:
