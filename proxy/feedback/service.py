@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from proxy import bridge
@@ -136,7 +136,15 @@ def find_other_recipients(said: WrongAnswer) -> Recipients:
     )
     since = made_for.at if made_for else said.answered_at
     got_it = Q(tier__in=HIT_TIERS) | Q(pk=made_for.pk if made_for else None)
-    others = rows.filter(got_it, at__gte=since).exclude(pk=said.event_id)
+    # A follower may have come before the request whose call it then shared.
+    ended = ExpressionWrapper(
+        F("at") + F("duration_ms") * timedelta(milliseconds=1), output_field=DateTimeField()
+    )
+    others = (
+        rows.alias(ended=ended)
+        .filter(got_it, Q(at__gte=since) | Q(collapsed=True, ended__gte=since))
+        .exclude(pk=said.event_id)
+    )
     origin = made_for.pk if made_for else None
     counted = others.values_list("tier", "collapsed").annotate(number=Count("event_id")).order_by()
     roles: Counter[str] = Counter()

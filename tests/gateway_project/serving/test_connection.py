@@ -193,7 +193,6 @@ def test_a_reader_that_does_not_read_is_ended_and_its_call_upstream_with_it(
     try:
         for stream in (False, True):
             with line_to(gateway) as line:
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 body = chat_body(stream=stream)
                 line.sendall(chat_head(gateway, len(body)) + body)
                 time.sleep(UNREAD * 2 + 3)
