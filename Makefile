@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve quick test browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -48,13 +48,17 @@ quick: lint ## Lint, then test what needs no PostgreSQL, Redis or gateway: under
 	@echo "Running the tests of pure code"
 	@SERVICES=none $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "not slow" $(QUICK)
 
-test: lint ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
+test: $(INSTALLED) ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint models
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 $(AXE): tests/browser/package-lock.json
 	@npm ci --prefix tests/browser --silent --no-audit --no-fund
 	@touch $@
+
+models: $(INSTALLED) # once: beside `lint`, since the export takes a minute of one core
+	@$(BIN)/python manage.py prepare_embedder
 
 browser-test: $(INSTALLED) $(AXE) ## Use every page in chromium in front of real processes (SCREENS=folder for screenshots, CHROMIUM=program)
 	@echo "Opening every page in chromium"

@@ -181,7 +181,7 @@ def grown(chat: list[Message]) -> list[list[Message]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("focus", ["question", "none"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), size=st.integers(60, 110), budget=st.integers(1700, 2400))
 def test_the_prefix_stays_while_the_mark_stands_and_the_mark_only_moves_on(
     focus: str, seed: int, size: int, budget: int

@@ -439,7 +439,7 @@ SCHEMAS = st.recursive(VALUES, lambda x: st.dictionaries(WORDS, x) | st.lists(x)
 
 @pytest.mark.slow
 @given(SCHEMAS, VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_no_schema_raises(schema: Any, value: Any) -> None:
     assert matches_schema(value, schema) in (True, False)
 
@@ -453,7 +453,7 @@ def test_no_schema_raises(schema: Any, value: Any) -> None:
     VALUES,
     VALUES,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_no_answer_and_no_request_raises(
     message: Body, tools: Any, choice: Any, wanted: Any
 ) -> None:

@@ -203,6 +203,7 @@ def test_a_reader_that_does_not_read_is_ended_and_its_call_upstream_with_it(
                 except ConnectionResetError:
                     pass
                 assert taken < 15_000_000
+        assert upstream.cancelled == 1  # the stream; the other answer had come whole
     finally:
         upstream.says = completion()
 
