@@ -179,15 +179,16 @@ def test_without_redis_pages_answer_and_sockets_come_back_with_it(
                 open_socket(running, sessions["boss"])
         finally:
             redis_server.restart()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while True:
         with (
-            suppress(InvalidStatus, ConnectionClosed),
+            # A notice that is sent while its sender has not come back yet is lost.
+            suppress(InvalidStatus, ConnectionClosed, TimeoutError),
             open_socket(running, sessions["boss"]) as socket,
         ):
             before = number(socket)
             assert running.chat("And after that?", token_saving_plan_id=PLAN).status_code == 200
-            assert number(socket, 10) > before
+            assert number(socket, 5) > before
             return
         assert time.monotonic() < deadline
         time.sleep(0.5)
