@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-matching eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -121,6 +121,12 @@ eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON
 eval-hostile: $(INSTALLED) ## Ask a running gateway what is easily taken for something else, some 3 minutes; fails when it does (JSON=file)
 	@$(BIN)/python manage.py prepare_embedder
 	@$(BIN)/python -m evaluation.cache.hostile $(if $(JSON),--json $(JSON))
+
+eval-matching: $(INSTALLED) ## Compare what could tell a reworded question from another one, some 6 minutes (DATA=folder)
+	@echo "Preparing the models"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Fitting and comparing decisions on $(DATA)"
+	@$(BIN)/python -m evaluation.matching --data $(DATA)
 
 eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file, PLOT=file.svg)
 	@echo "Preparing the embedder"

@@ -30,6 +30,8 @@ Vectors = NDArray[np.float32]
 MAX_WORD_LENGTH = 32
 # Words whose pieces are cached.
 MAX_WORDS = 50_000
+# Of the weights of rare words, which are near one.
+UNKNOWN_WORD_WEIGHT = 0.5
 # Bytes of the index of a piece.
 PIECE_BYTES = 4
 _ACCENT = re.compile("[\u0300-\u036f]+")
@@ -76,6 +78,27 @@ class WordVectors:
             csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
         )
         return found
+
+    @property
+    def piece_weights(self) -> NDArray[np.float32]:
+        """The length of each row: how rare its piece is."""
+        found: NDArray[np.float32] = np.linalg.norm(self._rows, axis=1)
+        return found
+
+    def embed_words(self, text: str) -> tuple[list[str], Vectors, NDArray[np.float32]]:
+        """Split a text into lower-case words; return them, a unit vector and a weight for each.
+
+        A word that the vocabulary lacks has zeros and UNKNOWN_WORD_WEIGHT.
+        """
+        words = _split_encoded(text)
+        vectors = np.zeros((len(words), self._rows.shape[1]), dtype=np.float32)
+        weights = np.full(len(words), UNKNOWN_WORD_WEIGHT, dtype=np.float32)
+        for place, word in enumerate(words):
+            rows = self._rows[np.frombuffer(self._word_pieces[word], dtype=np.int32)]
+            if len(rows):
+                vectors[place] = rows.sum(axis=0)
+                weights[place] = np.linalg.norm(rows, axis=1).max()
+        return [word.decode() for word in words], normalize_rows(vectors), weights
 
     def embed_terms(self, terms: IntegerArray, language: str) -> Vectors:
         """Return unit vectors of terms (`number_terms`); zeros for terms outside the vocabulary."""
