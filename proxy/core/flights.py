@@ -6,6 +6,7 @@ join -> wait -> the result, or the parts as they arrive -> remove_follower      
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -70,9 +71,16 @@ class Flight:
 
     def end_stream(self, error: GatewayError | None = None) -> None:
         """End the stream, with an error if it broke off."""
+        if error is not None:
+            self.refuse_later_requests()
         if not self._has_ended:
             self._has_ended, self._error = True, error
             self._notify()
+
+    def refuse_later_requests(self) -> None:
+        """Let requests that arrive from now on make a call of their own."""
+        # Who asks again because the call failed must not get the same failure again.
+        self.closed_at = min(self.closed_at, time.monotonic())
 
     def complete(self, landing: FlightResult) -> None:
         """Set the result for everybody; only the first one counts."""

@@ -2,6 +2,7 @@
 nobody hears less than the rest, one leads at a time."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ async def test_a_stream_is_taken_as_it_begins_by_who_can_and_at_its_end_by_other
     assert not whole.done()
     flight.complete(FAILED)
     assert await whole is FAILED
+
+
+async def test_who_asks_again_after_a_failure_does_not_get_it_again() -> None:
+    registry = FlightRegistry()
+    flight, _ = registry.join("k", arrived=time.monotonic())
+    before = time.monotonic()
+    await asyncio.sleep(0.01)
+    flight.end_stream(UpstreamTimeout("late"))
+    assert registry.join("k", arrived=before) == (flight, False)  # it had waited already
+    again, leads = registry.join("k", arrived=time.monotonic() + 0.01)
+    assert leads
+    assert again is not flight
+    registry.close_flight(flight, now=time.monotonic())
+    assert registry.get("k") is again
 
 
 class Air(RuleBasedStateMachine):

@@ -281,3 +281,30 @@ async def test_compressed_once_and_saved_in_full_by_all() -> None:
     leader, *others = sorted(world.ledger.events, key=lambda event: event.collapsed)
     assert leader.asked_tokens == 100 + 100
     assert [(event.asked_tokens, event.tokens_saved) for event in others] == [(200, 210)] * 2
+
+
+class RetryingClient(FakeClient):
+    """Asks again in the moment in which its answer ends, before the first call has finished."""
+
+    world: World
+    again: FakeClient | None = None
+
+    async def send_body(self, data: bytes, *, more: bool) -> None:
+        await super().send_body(data, more=more)
+        if not more and self.again is None:
+            self.world.upstream.error = None
+            self.again = await ask(self.world, self.sent)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_asks_again_after_a_failure_is_not_given_the_same_failure(stream: bool) -> None:
+    world = World(plan=full_plan(cache=CacheSettings(backend=None)))
+    world.upstream.error = UpstreamTimeout("late")
+    raw = body(stream=stream)
+    client = RetryingClient(sent=raw)
+    client.world = world
+    await asyncio.wait_for(chain.run(replace(world.call(raw), client=client), world.tools), 5)
+    assert client.status == 504
+    assert client.again is not None
+    assert client.again.status == 200
+    assert len(world.upstream.bodies) == 2

@@ -182,8 +182,12 @@ def _is_usable_result(call: Call, landing: FlightResult) -> bool:
 
 
 async def broadcast(call: Call, tools: Toolbox) -> Call:
-    """Copy a leader's stream to its flight."""
-    if call.flight is None or not call.is_leader or not isinstance(call.answer, StreamingAnswer):
+    """Copy a leader's stream to its flight; a failed call takes no more followers."""
+    if call.flight is None or not call.is_leader:
+        return call
+    if not isinstance(call.answer, StreamingAnswer):
+        if is_failed_answer(call.answer):
+            call.flight.refuse_later_requests()
         return call
     reply = call.answer.reply
     call.flight.begin_stream(
@@ -244,9 +248,7 @@ def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | 
     an error for those that did not receive it as a stream.
     """
     answer: Answer | None = call.answer
-    if isinstance(answer, ErrorAnswer) or (
-        isinstance(answer, CompleteAnswer) and answer.completion is None
-    ):
+    if isinstance(answer, ErrorAnswer | CompleteAnswer) and is_failed_answer(answer):
         return answer
     if answer is None or call.cache_keys is None or call.outcome == "client_closed":
         return None
@@ -254,6 +256,13 @@ def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | 
         return call.stream_fault or ErrorAnswer(UpstreamInvalid("The upstream's stream broke off."))
     return CachedAnswer(
         _build_shared_envelope(call, call.cache_keys.scope), "exact", _count_prompt_tokens(call)
+    )
+
+
+def is_failed_answer(answer: Answer | None) -> bool:
+    """Whether the answer is an error, ours or the provider's."""
+    return isinstance(answer, ErrorAnswer) or (
+        isinstance(answer, CompleteAnswer) and answer.completion is None
     )
 
 

@@ -50,6 +50,8 @@ async def stream(call: Call, tools: Toolbox) -> Call:
                 ],
             )
             call, last = await _relay_chunks(call, answer, passage, tools)
+        if call.outcome != "ok" and call.flight is not None and call.is_leader:
+            call.flight.refuse_later_requests()
         # Outside `cancel_on_disconnect`: a server may report the end of the response as a
         # disconnect.
         await call.client.send_body(last, more=False)
