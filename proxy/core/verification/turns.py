@@ -129,6 +129,8 @@ def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:
     Chats are given by their turns.
     """
     ours, theirs = _merge_turns(asked), _merge_turns(stored)
+    if ours == theirs:
+        return None
     if numbers_differ(ours, theirs):
         return "numbers"
     return "names" if names_differ(ours, theirs) or capitals_differ(ours, theirs) else None

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core.verification.conversation import build_chat_turns, veto_chat
@@ -128,6 +128,7 @@ def test_however_far_back_the_detail_is(
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+@example("0", "", "A0\u00c0'A")  # a name, by its accent, that its other part is not
 def test_any_texts_are_compared_both_ways_alike_and_with_themselves(
     one: str, reply: str, question: str
 ) -> None:
