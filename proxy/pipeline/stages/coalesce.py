@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import orjson
 
@@ -186,7 +186,7 @@ async def broadcast(call: Call, tools: Toolbox) -> Call:
     if call.flight is None or not call.is_leader:
         return call
     if not isinstance(call.answer, StreamingAnswer):
-        if is_failed_answer(call.answer):
+        if _is_failure(call.answer):
             call.flight.refuse_later_requests()
         return call
     reply = call.answer.reply
@@ -248,7 +248,7 @@ def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | 
     an error for those that did not receive it as a stream.
     """
     answer: Answer | None = call.answer
-    if isinstance(answer, ErrorAnswer | CompleteAnswer) and is_failed_answer(answer):
+    if _is_failure(answer):
         return answer
     if answer is None or call.cache_keys is None or call.outcome == "client_closed":
         return None
@@ -259,7 +259,7 @@ def _shared_answer(call: Call) -> CachedAnswer | CompleteAnswer | ErrorAnswer | 
     )
 
 
-def is_failed_answer(answer: Answer | None) -> bool:
+def _is_failure(answer: Answer | None) -> TypeGuard[ErrorAnswer | CompleteAnswer]:
     """Whether the answer is an error, ours or the provider's."""
     return isinstance(answer, ErrorAnswer) or (
         isinstance(answer, CompleteAnswer) and answer.completion is None
