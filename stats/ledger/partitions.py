@@ -56,7 +56,8 @@ def list_partitions() -> list[Partition]:
     """List all partitions but the default one, by name; none if the table is not partitioned."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_PARTITIONS_SQL, [PARENT_TABLE])
-        rows = [(name, _BOUNDS_PATTERN.search(bounds)) for name, bounds in cursor.fetchall()]
+        # Of a table that another process has dropped meanwhile PostgreSQL tells no bounds.
+        rows = [(name, _BOUNDS_PATTERN.search(bounds or "")) for name, bounds in cursor.fetchall()]
     return [
         Partition(name, _parse_bound(found[1]), _parse_bound(found[2]))
         for name, found in rows

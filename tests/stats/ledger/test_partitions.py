@@ -2,6 +2,7 @@
 where rows go, what a query reads, what the migration does."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from uuid import UUID
@@ -149,6 +150,23 @@ def test_a_month_with_a_request_in_no_rollup_stays() -> None:
     assert not partitions.drop_partition(part)
     assert rows_in(name) == 1
     assert part in partitions.list_partitions()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_month_dropped_by_another_process_during_the_listing_is_left_out() -> None:
+    (name,) = partitions.make_partitions(MAY, months=1)
+    (part,) = [each for each in partitions.list_partitions() if each.name == name]
+
+    def drop_elsewhere() -> bool:
+        dropped = partitions.drop_partition(part)
+        connection.close()
+        return dropped
+
+    with transaction.atomic(), connection.cursor() as cursor, ThreadPoolExecutor(1) as elsewhere:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT 1")  # from here on this transaction sees the month
+        assert elsewhere.submit(drop_elsewhere).result()
+        assert name not in {each.name for each in partitions.list_partitions()}
 
 
 def definitions() -> set[tuple[str, str]]:
