@@ -22,14 +22,14 @@ import numpy as np
 
 from demo.workspace import MODELS
 from proxy.core.types import Vector
-from proxy.engines.embedders.onnx import (
+from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
+from proxy.engines.inference.exported_models import (
     GRAPH_FILE,
     MINILM_ID,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
-    OnnxEmbedder,
 )
-from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 
 THRESHOLDS = (0.85, 0.90, 0.95)
 BATCHES = (1, 4, 8, 16, 32)

@@ -31,7 +31,7 @@ from proxy.core.caching.envelope import Envelope, encode_envelope
 from proxy.core.ports import SemanticCache, SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.core.types import Vector
-from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
+from proxy.engines.inference.exported_models import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 

@@ -25,7 +25,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.memo import Memo
 from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
-from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
+from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
 
 BUDGETS = (4096, 2048)
 MODEL = "gpt-4o-mini"

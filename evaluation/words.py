@@ -1,24 +1,23 @@
 """`python -m evaluation.words --data <folder>`: learn the matrix that
-`proxy.engines.embedders.export_word_vectors` makes word vectors with. Minutes.
+`proxy.engines.embedders.export_word_vectors` makes word vectors with. Half a minute.
 
-From questions that may be used for any purpose when their makers are named, none of which is in the
-chats that judge compression: PAWS-Wiki, Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0), fow-cache (CC
-BY 4.0) and MT-Bench (Apache-2.0). Ridge regression brings the mean of the rows of a text's pieces
-to the vector that MiniLM has for the text; of the result the directions with most variance are
-kept.
+From the questions that teach the verifier (`evaluation.verifier.sources`, and the written groups
+that teach); none of them judges anything. Ridge regression brings the mean of the rows of a text's
+pieces to the vector that MiniLM has for the text; of the result the directions with most variance
+are kept.
 """
 
 import argparse
 import asyncio
-import gzip
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.matching.train import list_texts
+from evaluation.matching.written_sets import read_groups
+from evaluation.verifier.sources import read_sources
 from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.engines.embedders.export_word_vectors import (
     MATRIX_PATH,
@@ -26,21 +25,19 @@ from proxy.engines.embedders.export_word_vectors import (
     load_vocabulary,
     weight_rows,
 )
-from proxy.engines.embedders.onnx import GRAPH_FILE, MINILM_ID, OnnxEmbedder
+from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.inference.exported_models import GRAPH_FILE, MINILM_ID
 
 DIMENSION, RIDGE = 128, 10.0
 # Characters of a text that are read.
 LONGEST = 400
-# Sources of rows that ask for no more than a name. What is derived from SGD (CC BY-SA) or of mixed
-# origin is left out.
-FREE = ("paws", "banking77", "fow", "mt-bench")
-
 Floats = NDArray[np.float64]
 
 
 def texts(folder: Path) -> list[str]:
     """What it is learned from, each text once."""
-    found = {text[:LONGEST] for text in _texts(folder)}
+    written = (text for group in read_groups() if group.teaches for text in list_texts(group))
+    found = {text[:LONGEST] for text in (*read_sources(folder).taught(), *written)}
     return sorted(found)
 
 
@@ -51,22 +48,6 @@ def learn(means: Floats, vectors: Floats) -> Floats:
     directions = np.linalg.eigh(images.T @ images)[1][:, ::-1]  # by falling variance
     found: Floats = matrix @ directions[:, :DIMENSION]
     return found
-
-
-def _texts(folder: Path) -> Iterator[str]:
-    for row in _rows(folder / "cache_pairs.jsonl.gz"):
-        if row["source"] in FREE:
-            yield from (row["a"], row["b"])
-    for row in _rows(folder / "faq_stream.jsonl.gz"):
-        yield row["query"]
-    for row in _rows(folder / "multiturn.jsonl.gz"):
-        if row["source"] in FREE:
-            yield from (message["content"] for message in row["a"])
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 async def _vectors(models: Path, some: Sequence[str]) -> Floats:

@@ -27,8 +27,8 @@ from proxy.core.verification.conversation import (
 )
 from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.engines.embedders.onnx import OnnxEmbedder
-from proxy.engines.verifiers.onnx import OnnxVerifier
-from proxy.pipeline.question_matching import match_questions, worth_comparing
+from proxy.engines.verifiers.alignment import AlignmentVerifier
+from proxy.pipeline.question_matching import match_questions
 from proxy.pipeline.toolbox import CircuitBreakers, Limits, Toolbox
 
 PLAN = CacheSettings()
@@ -41,7 +41,7 @@ class Tools:
     """As much of the gateway's toolbox as a comparison takes."""
 
     embedder: OnnxEmbedder
-    verifier: OnnxVerifier
+    verifier: AlignmentVerifier
     breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
 
 
@@ -52,7 +52,7 @@ class Judge:
     most = Limits().max_candidates
 
     def __init__(self, models: Path) -> None:
-        self._tools = Tools(OnnxEmbedder(models), OnnxVerifier(models))
+        self._tools = Tools(OnnxEmbedder(models), AlignmentVerifier(models))
         self.vectors: dict[str, Vector] = {}
         self.seconds: list[float] = []
 
@@ -78,7 +78,7 @@ class Judge:
 
     async def agree(self, asked: str, stored: str, cosine: float) -> bool:
         """The default's second check of two questions."""
-        if not worth_comparing(asked, stored, cosine):
+        if cosine < self.floor:
             return False
         begun = time.perf_counter()
         tools = cast(Toolbox, self._tools)

@@ -1,13 +1,15 @@
-"""Logistic regression with a ridge, by Newton's method."""
+"""Logistic regression with a ridge, whose weights may be held to a sign."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 
-STEPS, MAX_STEP = 60, 2.0
+MAX_STEPS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,22 +26,37 @@ class Logistic:
 
 
 def fit_logistic(
-    features: Floats, labels: NDArray[np.bool_], row_weights: Floats, *, ridge: float = 3.0
+    features: Floats,
+    labels: NDArray[np.bool_],
+    row_weights: Floats,
+    *,
+    signs: Sequence[int],
+    ridge: float = 3.3,
 ) -> Logistic:
-    """Fit to rows x features. `ridge` holds the weights of scaled features near zero."""
+    """Fit to rows x features. `signs`: 1, -1, or 0 for either, of each weight.
+
+    `ridge` holds the weights of scaled features near zero.
+    """
     center, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     design = np.column_stack([(features - center) / scale, np.ones(len(features))])
-    penalty = ridge * np.eye(design.shape[1])
-    penalty[-1, -1] = 1e-6
-    found = np.zeros(design.shape[1])
-    for _ in range(STEPS):
-        chance = 1 / (1 + np.exp(-design @ found))
-        gradient = design.T @ (row_weights * (labels - chance)) - penalty @ found
-        curvature = (design * (row_weights * chance * (1 - chance))[:, None]).T @ design + penalty
-        step = np.clip(np.linalg.solve(curvature, gradient), -MAX_STEP, MAX_STEP)
-        found = found + step
-        if np.abs(step).max() < 1e-9:
-            break
+    penalty = np.append(np.full(features.shape[1], ridge), 0.0)
+
+    def compute_loss(weights: Floats) -> tuple[float, Floats]:
+        odds = design @ weights
+        chance = 1 / (1 + np.exp(-odds))
+        loss = row_weights @ (np.logaddexp(0, odds) - labels * odds)
+        slope = design.T @ (row_weights * (chance - labels)) + penalty * weights
+        return float(loss + (penalty * weights**2).sum() / 2), slope
+
+    bounds = [(0 if sign > 0 else None, 0 if sign < 0 else None) for sign in signs]
+    found = minimize(
+        compute_loss,
+        np.zeros(design.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[*bounds, (None, None)],
+        options={"maxiter": MAX_STEPS},
+    ).x
     weights = found[:-1] / scale
     return Logistic(weights, float(found[-1] - weights @ center))

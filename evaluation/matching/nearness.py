@@ -8,9 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from evaluation.matching.text_readings import TextReader
+from evaluation.matching.readings import PairReader
 
 MAX_TEACHING_COSINE = 0.90  # of all-MiniLM-L6-v2, between a text that teaches and one that judges
 SHORTEST_WORDS = 4  # "All right." is nobody's
@@ -30,16 +28,17 @@ def list_judging_texts(data: Path) -> list[str]:
 
 
 def find_near_texts(
-    teaching: Sequence[str], judging: Sequence[str], reader: TextReader
+    teaching: Sequence[str], judging: Sequence[str], reader: PairReader
 ) -> list[tuple[str, str]]:
     """Return each teaching text of some words that is too near a judging one, with that one."""
+    if not judging:
+        return []
     written = [text for text in dict.fromkeys(teaching) if len(text.split()) >= SHORTEST_WORDS]
-    readings = reader.read((*written, *judging))
-    others = np.stack([readings[text].mean for text in judging])
+    others = reader.stack_means(judging)
     found = []
     for start in range(0, len(written), BLOCK_ROWS):
         block = written[start : start + BLOCK_ROWS]
-        cosines = np.stack([readings[text].mean for text in block]) @ others.T
+        cosines = reader.stack_means(block) @ others.T
         found += [
             (text, judging[int(row.argmax())])
             for text, row in zip(block, cosines, strict=True)

@@ -126,7 +126,8 @@ def check_qdrant() -> list[CheckMessage]:
 
 def check_embedder() -> list[CheckMessage]:
     """Check that embedding model and verifier are prepared: W024, W026."""
-    from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
+    from proxy.engines.embedders.onnx import is_prepared  # brings onnxruntime
+    from proxy.engines.inference.exported_models import MINILM_ID
     from proxy.engines.verifiers import weights
 
     found: list[CheckMessage] = []

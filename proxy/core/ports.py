@@ -152,12 +152,14 @@ class Verifier(Protocol):
         similarities: Sequence[float] | None = None,
         at_least: float = 0.0,
         within: float = math.inf,
+        tenant: int | None = None,
     ) -> list[float]:
         """Return for each stored question the probability (0..1) that its answer is right.
 
-        For the question `asked`, calibrated. `similarities`: their cosines; with them the scores
-        are better. A pair that cannot reach `at_least` may get its upper bound. Raises
-        ToolUnavailable at once, as `skipped`, if it would take longer than `within` seconds.
+        For the question `asked`, calibrated. `similarities`: their cosines; with them it is known
+        without reading that some pairs cannot reach `at_least`, and these get their upper bound.
+        What was read is remembered for `tenant` alone. Raises ToolUnavailable at once, as
+        `skipped`, if it would take longer than `within` seconds.
         """
         ...
 

@@ -17,8 +17,8 @@ SimulatedTier = Literal["exact", "semantic", "miss"]
 # outcome counts. A cache here knows only the requests of these days: its first hours are as empty
 # as after a restart, for both.
 MAX_NEIGHBOURS: Final = 4
-# `proxy.pipeline.question_matching.MIN_COMPARED_SIMILARITY`: questions less alike are not compared.
-MIN_SIMILARITY: Final = 0.70
+# The default of TOKENTHRIFT_SIMILARITY_FLOOR: questions less alike are not compared.
+MIN_SIMILARITY: Final = 0.50
 # Cosines that differ by less are of one pair: vectors of one byte per dimension are off by less.
 SAME_PAIR_TOLERANCE: Final = 0.02
 BAND_WIDTH: Final = 0.02

@@ -35,8 +35,8 @@ EMBEDDERS: Mapping[str, EngineSpec] = {
 }
 VERIFIERS: Mapping[str, EngineSpec] = {
     "minilm": EngineSpec(
-        "proxy.engines.verifiers.onnx:OnnxVerifier",
-        "all-MiniLM-L6-v2 reading both questions, with what was learned for it.",
+        "proxy.engines.verifiers.alignment:AlignmentVerifier",
+        "The words of both questions and what all-MiniLM-L6-v2 makes of them, held side by side.",
     ),
 }
 

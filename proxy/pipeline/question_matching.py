@@ -14,15 +14,7 @@ from proxy.pipeline.toolbox import Toolbox
 
 # May one question have the other's answer? The rules decide first, then the learned verifier.
 
-# Below this cosine questions are about different things, unless they are equivalent but mistyped,
-# which an embedder does not know.
-MIN_COMPARED_SIMILARITY = 0.70
 VERIFIER_REASON = "verifier"  # the reason against a question whose score is too low
-
-
-def worth_comparing(asked: str, stored: str, similarity: float) -> bool:
-    """Whether a candidate is similar enough to be checked, or equivalent."""
-    return similarity >= MIN_COMPARED_SIMILARITY or equivalent(asked, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,7 @@ async def match_questions(
     seconds: float,
     similarity: float | None = None,
     known_from: float | None = None,
+    tenant: int | None = None,
 ) -> MatchResult:
     """Decide whether both questions may have one answer: equivalent texts may.
 
@@ -69,7 +62,12 @@ async def match_questions(
         )
         at_least = threshold if known_from is None else min(threshold, known_from)
         scoring = tools.verifier.score_questions(
-            asked, [stored], similarities=known, at_least=at_least, within=seconds
+            asked,
+            [stored],
+            similarities=known,
+            at_least=at_least,
+            within=seconds,
+            tenant=tenant,
         )
         (score,) = await tools.breakers["verifier"].run(scoring, seconds=seconds)
     except ToolUnavailable:

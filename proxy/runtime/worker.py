@@ -21,9 +21,9 @@ from proxy.engines import registry
 from proxy.engines.coalescing.redis import RedisLeases
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.conversations.redis import RedisConversationStore
-from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
 from proxy.engines.exact.invalidations import KeyInvalidations
 from proxy.engines.exact.redis import RedisExactCache
+from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
 from proxy.engines.providers.http import HttpUpstream
 from proxy.pipeline.toolbox import Toolbox
 from proxy.runtime.cache_sweeper import CacheSweeper

@@ -205,7 +205,7 @@ def test_neighbours_are_earlier_others_of_the_same_bucket_nearest_first() -> Non
         past(2, "a", does="exact"),
         past(3, "c", vector=toward(0.9)),
         past(4, "d", vector=toward(1), bucket=b"another"),
-        past(5, "e", vector=toward(0.1)),
+        past(5, "e", vector=toward(-0.2)),
     ]
     found = find_neighbours(rows)
     assert found[0] == found[4] == found[5] == []

@@ -64,7 +64,8 @@ KNOWN: Final = {
     "proxy.core.verification.equivalence._parse_expanded": "by tenant",
     "proxy.core.verification.parsed_text.parse_text_memoized": "by tenant",
     "proxy.core.verification.parsed_text._canonicalize_cached": "words one by one, likewise",
-    "proxy.engines.embedders.base.ThreadedEmbedder._recent_vectors": "by tenant",
+    "proxy.engines.inference.text_queue.TextQueue._recent": "by tenant",
+    "proxy.engines.verifiers.alignment.AlignmentVerifier._words": "by tenant",
     "proxy.engines.verifiers.weights.verifier_id": "the weights",
     "proxy.sealer._build_sealer": "settings",
 }
@@ -116,7 +117,7 @@ def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant()
     assert sorted(found - KNOWN.keys()) == []
     assert {
         "proxy.core.verification.parsed_text.parse_text_memoized",
-        "proxy.engines.embedders.base.ThreadedEmbedder._recent_vectors",
+        "proxy.engines.inference.text_queue.TextQueue._recent",
     } <= found
 
 

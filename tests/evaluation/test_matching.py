@@ -1,4 +1,4 @@
-"""What decisions are compared by: the twelve numbers of a pair, and what is fitted to them."""
+"""What decisions are compared by: the four numbers of a pair, and what is fitted to them."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 
 from evaluation.matching.logistic import fit_logistic
 from evaluation.matching.nearness import find_near_texts
-from evaluation.matching.pair_features import FEATURES, compute_features
-from evaluation.matching.text_readings import TextReader
+from evaluation.matching.readings import PairReader
+from proxy.core.verification.pair_features import FEATURES
 
 STORED = "How do I return a parcel that came broken?"
 SAME, TRAP = (
@@ -18,42 +18,42 @@ SAME, TRAP = (
 
 
 @pytest.fixture(scope="module")
-def reader(models: Path) -> TextReader:
-    return TextReader(models)
+def reader(models: Path) -> PairReader:
+    return PairReader(models)
 
 
-def feature(reader: TextReader, name: str, asked: str, stored: str = STORED) -> float:
-    readings = reader.read((asked, stored))
-    return float(compute_features(readings[asked], readings[stored])[FEATURES.index(name)])
+def feature(reader: PairReader, name: str, asked: str) -> float:
+    return float(reader.compute_features(asked, STORED)[FEATURES.index(name)])
 
 
-def test_a_pair_has_the_same_numbers_either_way_round(reader: TextReader) -> None:
-    readings = reader.read((STORED, TRAP))
-    one, other = readings[STORED], readings[TRAP]
-    assert np.allclose(compute_features(one, other), compute_features(other, one))
+def test_a_pair_has_the_same_numbers_either_way_round(reader: PairReader) -> None:
+    one, other = reader.compute_features(STORED, TRAP), reader.compute_features(TRAP, STORED)
+    assert one.tolist() == pytest.approx(other.tolist())
 
 
-def test_one_word_exchanged_shows_in_the_worst_word_and_token(reader: TextReader) -> None:
+def test_one_word_exchanged_shows_in_the_worst_word_and_token(reader: PairReader) -> None:
     assert feature(reader, "mean_cosine", TRAP) > 0.6
     assert feature(reader, "word_loss_max", TRAP) > 2 * feature(reader, "word_loss_max", SAME)
     assert feature(reader, "worst_token_min", TRAP) < feature(reader, "worst_token_min", SAME)
 
 
-@pytest.mark.parametrize("text", ["", "?!", "請", "a"])
-def test_a_text_of_next_to_nothing_has_numbers(reader: TextReader, text: str) -> None:
-    readings = reader.read((text, STORED))
-    found = compute_features(readings[text], readings[STORED])
+def test_a_weight_of_the_wrong_sign_is_none() -> None:
+    rows = np.arange(100.0).reshape(-1, 1)
+    labels, even = rows[:, 0] > 50, np.ones(100)
+    assert fit_logistic(rows, labels, even, signs=[-1]).weights == pytest.approx([0])
+    assert fit_logistic(rows, labels, even, signs=[1]).weights[0] > 0
+
+
+@pytest.mark.parametrize("text", ["", "?!", "\u8acb", "a", "\ud800", "x " * 5000])
+def test_a_text_of_next_to_nothing_and_a_long_one_have_numbers(
+    reader: PairReader, text: str
+) -> None:
+    found = reader.compute_features(text.encode("utf-8", "replace").decode(), STORED)
     assert found.shape == (len(FEATURES),)
     assert np.isfinite(found).all()
 
 
-def test_the_batch_a_text_is_read_in_does_not_change_it(reader: TextReader, models: Path) -> None:
-    alone = TextReader(models).read([TRAP])[TRAP]
-    among = TextReader(models).read([TRAP, "Where?", "What is the way to the station? " * 4])[TRAP]
-    assert np.allclose(alone.tokens.vectors, among.tokens.vectors, atol=1e-4)
-
-
-def test_a_teaching_text_as_good_as_a_judging_one_is_found(reader: TextReader) -> None:
+def test_a_teaching_text_as_good_as_a_judging_one_is_found(reader: PairReader) -> None:
     judging = ["How do I return a parcel which came broken?", "Where is the shop?"]
     assert find_near_texts([STORED, "Is it far?"], judging, reader) == [(STORED, judging[0])]
 
@@ -62,6 +62,6 @@ def test_a_curve_is_fitted_to_what_decides() -> None:
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(4000, 3)) * [1, 5, 0.1] + [3, -2, 0]
     chance = 1 / (1 + np.exp(-(2 * (rows[:, 0] - 3) - 0.4 * (rows[:, 1] + 2))))
-    fitted = fit_logistic(rows, rng.random(4000) < chance, np.ones(4000))
+    fitted = fit_logistic(rows, rng.random(4000) < chance, np.ones(4000), signs=[1, 0, 1])
     assert fitted.weights == pytest.approx([2, -0.4, 0], abs=0.35)
     assert fitted.weigh(np.array([[3.0, -2.0, 0.0]])) == pytest.approx([0], abs=0.2)

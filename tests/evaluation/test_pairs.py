@@ -4,15 +4,12 @@ and no label shows by the kind of edit."""
 import random
 from collections import Counter
 
-import numpy as np
 import pytest
 
-from evaluation.verifier.calibrate import curve
 from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.pairs import edited, written
-from proxy.core.verification.equivalence import equivalent, normalize_pair
-from proxy.engines.verifiers.calibration import compute_probability
+from proxy.core.verification.equivalence import equivalent
 
 TEXTS = [
     "how do i transfer 20 dollars from savings to checking",
@@ -59,24 +56,10 @@ def test_pairs_are_the_same_for_the_same_seed_and_both_labels_are_edited() -> No
 
 
 def test_what_reads_the_same_is_one_text() -> None:
-    one, other = normalize_pair("send 2 cards to paul", "send two cards to paula")
-    assert one != other  # a name is no slip of another name
+    # A name is no slip of another name.
+    assert not equivalent("send 2 cards to paul", "send two cards to paula")
     assert equivalent(
         "What's the WEATHER in Boston?", "Hello! what is the waether in boston, please"
     )
     assert not equivalent("What's the weather in Boston?", "What was the weather in Boston?")
     assert not equivalent("please", "hello")
-    assert normalize_pair("pay rent", "rent a flat") == normalize_pair("rent a flat", "pay rent")
-
-
-def test_the_usual_threshold_lies_where_few_traps_are_served() -> None:
-    rng = np.random.default_rng(1)
-    same = rng.random(4000) < 0.5
-    values = rng.normal(size=4000) + np.where(same, 2.0, -2.0)
-    traps = values[~same]
-    scores = compute_probability(
-        values, curve(values, same, traps, of=len(traps)).astype(np.float64)
-    )
-    assert 0.015 < (scores[~same] >= 0.85).mean() <= 0.02
-    assert (scores[same] >= 0.85).mean() > 0.4
-    assert (scores[same] >= 0.9).sum() < (scores[same] >= 0.85).sum() < (scores[same] >= 0.8).sum()

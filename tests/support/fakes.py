@@ -203,6 +203,7 @@ class FakeVerifier:
         similarities: Sequence[float] | None = None,
         at_least: float = 0.0,
         within: float = math.inf,
+        tenant: int | None = None,
     ) -> list[float]:
         if self.down:
             raise ToolUnavailable("verifier", "down")

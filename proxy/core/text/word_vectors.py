@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from proxy.core.text.languages import number_terms, split_words
 from proxy.core.types import IntegerArray
@@ -67,6 +66,8 @@ class WordVectors:
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return the mean of each text's rows; zeros for a text without any."""
+        from scipy.sparse import csr_array  # takes half a second; who embeds words goes without
+
         pieces = [
             b"".join(map(self._word_pieces.__getitem__, _split_encoded(text))) for text in texts
         ]
@@ -77,12 +78,6 @@ class WordVectors:
         found: Vectors = (
             csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
         )
-        return found
-
-    @property
-    def piece_weights(self) -> NDArray[np.float32]:
-        """The length of each row: how rare its piece is."""
-        found: NDArray[np.float32] = np.linalg.norm(self._rows, axis=1)
         return found
 
     def embed_words(self, text: str) -> tuple[list[str], Vectors, NDArray[np.float32]]:

@@ -62,14 +62,3 @@ def _expand_contraction(match: re.Match[str]) -> str:
     if first:
         return "i am"
     return f"{person} {_CONTRACTED_VERBS[verb]}" if person else f"{other} are"
-
-
-def normalize_pair(asked: str, stored: str) -> tuple[str, str]:
-    """Return both texts folded, lower-case, contractions, numbers and typos unified. Symmetric.
-
-    Texts that differ in nothing else become equal.
-    """
-    asked, stored = unify_name_accents(asked, stored)
-    ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
-    low, high = sorted((" ".join(ours.tokens), " ".join(theirs.tokens)))
-    return low, high

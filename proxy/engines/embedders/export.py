@@ -10,7 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proxy.engines.embedders.onnx import GRAPH_FILE, TOKENIZER_FILE, WEIGHTS_FILE, is_prepared
+from proxy.engines.embedders.onnx import is_prepared
+from proxy.engines.inference.exported_models import GRAPH_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 
 def export_model(folder: Path) -> None:

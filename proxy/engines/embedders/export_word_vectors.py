@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.text.word_vectors import WordVectors
-from proxy.engines.embedders.onnx import GRAPH_FILE, MINILM_ID, TOKENIZER_FILE, WORD_VECTORS_FILE
+from proxy.engines.inference.exported_models import (
+    GRAPH_FILE,
+    MINILM_ID,
+    TOKENIZER_FILE,
+    WORD_VECTORS_FILE,
+)
 
 MATRIX_PATH = Path(__file__).with_name("words.npy")
 # Of BERT's vocabulary: the tokens around a text, and where words begin, after special tokens and

@@ -17,16 +17,16 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import PieceSplitter, build_piece_splitter
+from proxy.engines.inference.exported_models import (
+    GRAPH_FILE,
+    MINILM_DIMENSION,
+    MINILM_ID,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+)
 from proxy.engines.inference.session import open_session, open_tokenizer
 
-MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
-MINILM_DIMENSION = 384
 MAX_TEXT_TOKENS = 256
-GRAPH_FILE = "model.onnx"
-WEIGHTS_FILE = "model.weights"
-TOKENIZER_FILE = "tokenizer.json"
-# Its word vectors, beside its folder (`proxy.engines.embedders.export_word_vectors`).
-WORD_VECTORS_FILE = f"{MINILM_ID}-words.npz"
 
 
 def is_prepared(folder: Path) -> bool:

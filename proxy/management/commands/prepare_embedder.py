@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
-from proxy.engines.embedders.onnx import MINILM_ID, WORD_VECTORS_FILE, is_prepared
+from proxy.engines.embedders.onnx import is_prepared
+from proxy.engines.inference.exported_models import MINILM_ID, WORD_VECTORS_FILE
 from proxy.engines.verifiers import weights as verifier
 
 EXPORT_TIMEOUT_SECONDS = 300
@@ -27,21 +28,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line for each model. Raises CommandError when an export fails."""
-        self._prepare_embedder()
-        if verifier.is_prepared(conf.models_folder):
-            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models_folder}.")
-            return
-        _run_export("verifiers.export_verifier", conf.models_folder)
-        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models_folder}.")
-
-    def _prepare_embedder(self) -> None:
+        self._prepare_minilm()
         if conf.embedder_name != "minilm":
             self.stdout.write(
                 f"Embedder {conf.embedder_name}: nothing to prepare, sentence-transformers loads "
-                "it "
-                "when the gateway starts."
+                "it when the gateway starts."
             )
+        if verifier.is_prepared(conf.models_folder):
+            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models_folder}.")
             return
+        _run_export("verifiers.export_reader", conf.models_folder)
+        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models_folder}.")
+
+    def _prepare_minilm(self) -> None:
+        """Export the default embedder, which the verifier's model is made from too."""
         folder = conf.models_folder / MINILM_ID
         if is_prepared(folder) and (conf.models_folder / WORD_VECTORS_FILE).is_file():
             self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")

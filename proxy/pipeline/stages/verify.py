@@ -29,12 +29,11 @@ from proxy.pipeline.cache_access import (
     is_fresh,
     is_invalidated,
 )
-from proxy.pipeline.call import Call, CandidateVerdict, evolve
+from proxy.pipeline.call import Call, CandidateVerdict, evolve, get_tenant_id
 from proxy.pipeline.question_matching import (
     MatchResult,
     embed_texts,
     match_questions,
-    worth_comparing,
 )
 from proxy.pipeline.toolbox import Toolbox
 
@@ -47,8 +46,6 @@ async def verify(call: Call, tools: Toolbox) -> Call:
     for candidate in call.candidates:
         if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
             break
-        if not worth_comparing(call.question or "", candidate.question, candidate.similarity):
-            continue
         envelope, agreement = await _check_candidate(call, candidate, tools)
         judged = CandidateVerdict(
             entry_id=candidate.entry_id,
@@ -169,6 +166,7 @@ async def _compare_questions(
             seconds=cache_seconds_left(call),
             similarity=similarity,
             known_from=known_from,
+            tenant=get_tenant_id(call),
         )
     if reason := veto_question(asked, stored):
         return MatchResult(None, reason)

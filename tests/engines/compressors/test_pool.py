@@ -21,7 +21,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.compressors.process import ROOT
-from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
+from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
 
 Message = dict[str, Any]
 PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)

@@ -24,10 +24,11 @@ from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import PieceSplitter, measure_comprehension
 from proxy.engines.embedders.export_word_vectors import write_word_vectors
-from proxy.engines.embedders.onnx import MINILM_ID, WORD_VECTORS_FILE, OnnxEmbedder, is_prepared
+from proxy.engines.embedders.onnx import OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.inference import batch_queue
-from proxy.engines.verifiers.export_verifier import export_model
+from proxy.engines.inference.exported_models import MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE
+from proxy.engines.verifiers.export_reader import export_reader
 from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
 from proxy.engines.verifiers.weights import verifier_id
 from tests.support.texts.question_pairs import NOT_UNDERSTOOD
@@ -65,8 +66,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("var") / "models"
     folder.mkdir()
     if not is_verifier_prepared(exported.parent):
-        export_model(exported.parent)
-    for name in (MINILM_ID, WORD_VECTORS_FILE, verifier_id()):
+        export_reader(exported.parent)
+    for name in (MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE):
         (folder / name).symlink_to(exported.parent / name)
     return folder
 
@@ -163,7 +164,7 @@ def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Set
     assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
     assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
     assert sorted(path.name for path in models.iterdir()) == sorted(
-        [MINILM_ID, WORD_VECTORS_FILE, verifier_id()]
+        [MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE]
     )
 
 
@@ -326,7 +327,7 @@ async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_tol
     gate.set()
     await counting.embed("loads the model")
     gate.clear()
-    counting._queue._seconds_per_character = (
+    counting._queue._queue._seconds_per_character = (
         1.0 / batch_queue.MIN_COST_CHARACTERS
     )  # a second a text
     breaker = CircuitBreaker("embedder")
@@ -351,7 +352,7 @@ async def test_one_slow_batch_does_not_shut_the_door(
 ) -> None:
     gate.set()
     await counting.embed("loads the model")
-    counting._queue._seconds_per_character = 1.0
+    counting._queue._queue._seconds_per_character = 1.0
     assert (await counting.embed("idle again", within=0.1)).shape == (2,)
 
 
@@ -360,7 +361,7 @@ async def test_a_vector_that_would_come_too_late_is_not_made(
 ) -> None:
     gate.set()
     await counting.embed("loads the model")
-    counting._queue._seconds_per_character = 1e-6
+    counting._queue._queue._seconds_per_character = 1e-6
     gate.clear()
     first = asyncio.create_task(counting.embed("first"))
     late = asyncio.create_task(counting.embed("late", within=0.02))

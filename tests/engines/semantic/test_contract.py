@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache
 from proxy.core.types import Vector
-from proxy.engines.embedders.onnx import MINILM_ID
+from proxy.engines.inference.exported_models import MINILM_ID
 from proxy.engines.semantic import pgvector
 from proxy.engines.semantic import redis as semantic_redis
 from proxy.engines.semantic.pg_sql import (

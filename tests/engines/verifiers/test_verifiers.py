@@ -4,14 +4,18 @@ and the pairs that other caches are known to confuse."""
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxy.core.errors import ToolUnavailable
+from proxy.core.verification.pair_features import FEATURES, TokenReading
+from proxy.engines.inference.exported_models import MINILM_INT8_ID, WORD_VECTORS_FILE
+from proxy.engines.inference.text_queue import TextQueue
 from proxy.engines.verifiers import weights
-from proxy.engines.verifiers.onnx import OnnxVerifier
+from proxy.engines.verifiers.alignment import AlignmentVerifier
 from proxy.pipeline.question_matching import match_questions
 from tests.support.fakes import World
 
@@ -41,13 +45,13 @@ ALIKE = [
 
 
 @pytest.fixture
-def verifier(models: Path) -> OnnxVerifier:
-    return OnnxVerifier(models)
+def verifier(models: Path) -> AlignmentVerifier:
+    return AlignmentVerifier(models)
 
 
 @pytest.mark.parametrize(("asked", "stored"), TRAPS)
 async def test_known_confusions_are_not_served(
-    verifier: OnnxVerifier, asked: str, stored: str
+    verifier: AlignmentVerifier, asked: str, stored: str
 ) -> None:
     tools = replace(World().tools, verifier=verifier)
     for one, other in ((asked, stored), (stored, asked)):
@@ -57,7 +61,7 @@ async def test_known_confusions_are_not_served(
 
 @pytest.mark.parametrize(("asked", "stored"), ALIKE)
 async def test_harmless_differences_are_served(
-    verifier: OnnxVerifier, asked: str, stored: str
+    verifier: AlignmentVerifier, asked: str, stored: str
 ) -> None:
     tools = replace(World().tools, verifier=verifier)
     agreement = await match_questions(asked, stored, tools, threshold=THRESHOLD, seconds=30)
@@ -65,7 +69,7 @@ async def test_harmless_differences_are_served(
 
 
 async def test_scores_are_probabilities_the_same_both_ways_and_in_any_company(
-    verifier: OnnxVerifier,
+    verifier: AlignmentVerifier,
 ) -> None:
     pairs = [*TRAPS, *ALIKE]
     alone = [(await verifier.score_questions(asked, [stored]))[0] for asked, stored in pairs]
@@ -77,16 +81,17 @@ async def test_scores_are_probabilities_the_same_both_ways_and_in_any_company(
     assert await verifier.score_questions("anything", []) == []
 
 
-async def test_what_reads_the_same_scores_one_and_what_is_too_long_scores_nothing(
-    verifier: OnnxVerifier,
+async def test_what_reads_the_same_scores_high_and_what_is_too_long_scores_nothing(
+    verifier: AlignmentVerifier,
 ) -> None:
-    assert await verifier.score_questions("Pay my BILL!", ["pay my bill"]) == [1.0]
+    (alike,) = await verifier.score_questions("Pay my BILL", ["pay my bill"])
+    assert alike > 0.95
     long = "the parcel that was sent in the spring has not come to the house by the river " * 20
     assert await verifier.score_questions(long + "today", [long + "before"]) == [0.0]
     assert await verifier.score_questions("x " * 100_000, ["y"]) == [0.0]
 
 
-async def test_no_text_breaks_it(verifier: OnnxVerifier) -> None:
+async def test_no_text_breaks_it(verifier: AlignmentVerifier) -> None:
     for text in ("", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "مرحبا 你好", "\u200b" * 2000):
         (score,) = await verifier.score_questions(text, ["how do i pay"])
         assert 0.0 <= score < THRESHOLD, text[:20]
@@ -95,18 +100,19 @@ async def test_no_text_breaks_it(verifier: OnnxVerifier) -> None:
 async def test_a_missing_model_is_unavailable_until_it_is_there(
     models: Path, tmp_path: Path
 ) -> None:
-    late = OnnxVerifier(tmp_path)
+    late = AlignmentVerifier(tmp_path)
     with pytest.raises(ToolUnavailable, match="prepare_embedder"):
         await late.score_questions("one", ["other"])
-    (tmp_path / weights.verifier_id()).symlink_to(models / weights.verifier_id())
+    for name in (MINILM_INT8_ID, WORD_VECTORS_FILE):
+        (tmp_path / name).symlink_to(models / name)
     assert len(await late.score_questions("one", ["other"])) == 1
     await late.close()
     with pytest.raises(ToolUnavailable, match="closed"):
-        await late.score_questions("one", ["other"])
+        await late.score_questions("one", ["another"])
 
 
 async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refused(
-    verifier: OnnxVerifier,
+    verifier: AlignmentVerifier,
 ) -> None:
     alone = [(await verifier.score_questions(*pair))[0] for pair in ((a, [b]) for a, b in TRAPS)]
     many = await asyncio.gather(
@@ -124,8 +130,9 @@ async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refuse
 
 def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
     program = (
-        "import asyncio, pathlib, sys; from proxy.engines.verifiers.onnx import OnnxVerifier\n"
-        "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score_questions('hello', "
+        "import asyncio, pathlib, sys\n"
+        "from proxy.engines.verifiers.alignment import AlignmentVerifier\n"
+        "asyncio.run(AlignmentVerifier(pathlib.Path(sys.argv[1])).score_questions('hello', "
         "['goodbye']))\n"
         "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if "
         "name in sys.modules])"
@@ -140,8 +147,38 @@ def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_is_committed_is_small_and_needs_no_pickle() -> None:
-    assert weights.LEARNED_WEIGHTS_PATH.stat().st_size < 5_000_000
-    arrays = weights.load_learned_weights()
-    assert {str(array.dtype) for array in arrays.values()} == {"float16", "float32"}
-    assert all(arrays[name][0] > 0 for name in (weights.LOGIT_CURVE, weights.EVIDENCE_CURVE))
+async def test_a_text_is_read_once_for_a_tenant_and_again_for_another(
+    verifier: AlignmentVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    reading = verifier._reader.read_tokens
+
+    def note(texts: Sequence[str]) -> list[TokenReading]:
+        read.extend(texts)
+        return reading(texts)
+
+    monkeypatch.setattr(verifier._reader, "read_tokens", note)
+    verifier._tokens = TextQueue("verifier", verifier._read_tokens, 10)
+    await verifier.score_questions("how do i pay", ["can i pay", "may i pay"], tenant=1)
+    assert sorted(read) == ["can i pay", "how do i pay", "may i pay"]
+    await verifier.score_questions("may i pay", ["can i pay"], tenant=1)
+    assert len(read) == 3
+    await verifier.score_questions("may i pay", ["can i pay"], tenant=2)
+    assert len(read) == 5
+
+
+async def test_what_cannot_reach_the_threshold_is_not_read(
+    verifier: AlignmentVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stored = "How do I pay by card?", "Where is the nearest station with a lift?"
+    monkeypatch.setattr(verifier._tokens, "read", None)
+    (bound,) = await verifier.score_questions(asked, [stored], similarities=[0.3], at_least=0.8)
+    assert 0.0 < bound < 0.8
+
+
+def test_what_is_committed_is_small_and_names_every_feature() -> None:
+    assert weights.LEARNED_WEIGHTS_PATH.stat().st_size < 10_000
+    learned = weights.load_learned_weights()
+    assert len(learned.evidence) == len(FEATURES)
+    assert weights.compute_score(learned.usual_evidence, learned) == pytest.approx(0.85)
+    assert learned.screen_bound < learned.usual_evidence

@@ -3,6 +3,7 @@ it really learns, says what from, and leaves out what it must."""
 
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from proxy.engines.verifiers.weights import EVIDENCE_CURVE, LOGIT_CURVE, load_learned_weights
+from evaluation.matching.written_sets import read_groups
+from proxy.engines.verifiers.weights import load_learned_weights
 
 VERBS = (
     "book cancel change check close confirm find freeze order pay print renew "
@@ -64,8 +66,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = data / "weights.npz"
-    call_command("train_verifier", data=data, out=out, epochs=1, scale=0.02, threads=1)
+    out = data / "weights.json"
+    call_command("train_verifier", data=data, out=out)
     said = capsys.readouterr().out
     counts = {
         line.split()[0]: [int(word) for word in line.split() if word.isdecimal()]
@@ -76,11 +78,19 @@ def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFi
     assert counts["gen_number"] == [0, 0, 0, 1]
     assert sum(counts["tiny"]) == 80
     assert min(counts["tiny"][:3]) > 0
-    assert 80 < len(np.load(data / "taught.npy")) < 80 + 480
-    with np.load(out, allow_pickle=False) as arrays:
-        assert set(arrays.files) == set(load_learned_weights())
-        assert any(np.abs(arrays[name]).max() > 0 for name in arrays.files if name.endswith(".up"))
-        assert all(arrays[name][0] > 0 for name in (LOGIT_CURVE, EVIDENCE_CURVE))
+    assert len(np.load(data / "taught.npy")) > 80 + 2000  # the written groups teach too
+    learned, shipped = load_learned_weights(out), load_learned_weights()
+    assert learned.evidence.shape == shipped.evidence.shape
+    assert np.abs(learned.evidence).min() > 0
+    assert learned.screen_below < learned.usual_evidence
+
+
+def test_a_text_as_good_as_one_that_judges_may_not_teach(data: Path) -> None:
+    rows = [{"query": read_groups()[0].question, "intent": "a", "src": "x"}]
+    _write(data / "faq_stream.jsonl.gz", rows)
+    with pytest.raises(CommandError, match=re.escape(read_groups()[0].question)):
+        call_command("train_verifier", data=data, out=data / "weights.json", stdout=StringIO())
+    assert not (data / "weights.json").exists()
 
 
 def test_a_folder_without_data_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Rule `negation`: one text has an odd number of negations, or a prefix negates a word."""
 
-from itertools import product
+from itertools import pairwise, product, starmap
 
 from proxy.core.verification.parsed_text import ParsedText
 
@@ -12,6 +12,14 @@ _NEGATIONS = frozenset(
 )
 # "I don't know how" asks how: a text with this word may have a negation more or less.
 _UNSURE_WORD = "unsure"
+# Verbs that negate the one after them: fail to arrive, avoid paying.
+_NEGATING_VERBS = frozenset(
+    (
+        "fail fails failed failing avoid avoids avoided avoiding refuse refuses refused refusing "
+        "refrain refrains refrained prevent prevents prevented preventing decline declines declined"
+    ).split()
+)
+_NEGATING_PHRASES = (("far", "from"), ("instead", "of"), ("rather", "than"))
 _NEGATING_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis")
 _MIN_WORD_LENGTH = 4  # to and into are no opposites
 
@@ -25,7 +33,13 @@ def negation_differs(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _has_odd_negations(reading: ParsedText) -> bool:
-    return sum(token in _NEGATIONS for token in reading.tokens) % 2 == 1
+    words = sum(token in _NEGATIONS for token in reading.tokens)
+    return (words + sum(starmap(_is_negating, pairwise(reading.tokens)))) % 2 == 1
+
+
+def _is_negating(one: str, following: str) -> bool:
+    verb = following in ("to", "from") or following.endswith("ing")
+    return (one in _NEGATING_VERBS and verb) or (one, following) in _NEGATING_PHRASES
 
 
 def _is_negated_by_prefix(asked: ParsedText, stored: ParsedText) -> bool:

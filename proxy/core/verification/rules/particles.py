@@ -1,6 +1,6 @@
-"""Rule `particles`: small words that reverse a question: from, to; in, out of; few, a few."""
+"""Rule `particles`: small words that reverse a question: from, to; in, out of; call, call off."""
 
-from proxy.core.verification.parsed_text import ParsedText
+from proxy.core.verification.parsed_text import ParsedText, canonicalize_word
 
 # A line holds classes of words that exclude each other; words of a class say the same.
 _EXCLUSION_AXES = """
@@ -16,6 +16,12 @@ by | about
 _PARTICLE_CLASSES = [
     [frozenset(words.split()) for words in line.split("|")] for line in _EXCLUSION_AXES.split(";")
 ]
+# Some of them are content to other rules, such as around.
+_PARTICLE_KEYS = frozenset(
+    canonicalize_word(word) for classes in _PARTICLE_CLASSES for words in classes for word in words
+)
+# Behind a verb these make another verb of it: call, call off.
+_VERB_PARTICLES = frozenset("off out up down away".split())
 _FEW_WORDS = frozenset(("few", "little"))
 # Words before few and little: those that say there are some, and those that do not tell.
 _SOME_MARKERS, _NEUTRAL_MARKERS = (
@@ -30,10 +36,10 @@ def particles_differ(asked: ParsedText, stored: ParsedText) -> bool:
     """Return whether texts with the same content have small words that exclude each other."""
     if _few_differs(asked, stored):
         return True
-    if asked.content != stored.content:
+    if asked.content - _PARTICLE_KEYS != stored.content - _PARTICLE_KEYS:
         return False
     here, there = asked.words - stored.words, stored.words - asked.words
-    return any(
+    return not _VERB_PARTICLES.isdisjoint(here | there) or any(
         not (one.isdisjoint(here) or other.isdisjoint(there))
         for classes in _PARTICLE_CLASSES
         for one in classes

@@ -20,6 +20,8 @@ _NEED_WORDS, _NEED_AUXILIARIES = (
     frozenset("do does am is are".split()),
 )
 _ALLOWED_WORDS = frozenset("allowed able possible".split())
+# Words that ask for the subject, with the verb behind them: what happened?
+_SUBJECT_WORDS = frozenset("what who which".split())
 # Tokens at the beginning of a question that show its mood.
 _MOOD_TOKENS = 4
 
@@ -45,8 +47,14 @@ def _find_tenses(reading: ParsedText) -> frozenset[str]:
     found = {_TENSE_BY_WORD[token] for token in told if ended or token not in _HAVE_FORMS} or {
         _TENSE_BY_WORD[token] for token in told
     }
+    if not found and len(reading.tokens) > 1 and reading.tokens[0] in _SUBJECT_WORDS:
+        return frozenset({_find_verb_tense(reading.tokens[1])})
     perfect = reading.tokens[:1] in (("has",), ("have",)) and ended
     return frozenset({"perfect"} if perfect else found)
+
+
+def _find_verb_tense(verb: str) -> str:
+    return "past" if verb.endswith("ed") else "present"
 
 
 def _find_mood(reading: ParsedText) -> str:

@@ -1,0 +1,120 @@
+"""Learn what the verifier's features weigh, and where its usual threshold lies.
+
+Called by `manage.py train_verifier`. Minutes, nearly all of them for reading texts; the sums are
+numpy's, so the weights differ in their last digits from one machine to another.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.matching.logistic import Logistic, fit_logistic
+from evaluation.matching.nearness import find_near_texts, list_judging_texts
+from evaluation.matching.readings import PairReader
+from evaluation.matching.tables import PairTable, build_teaching_tables
+from evaluation.matching.written_sets import QuestionGroup, read_groups
+from evaluation.taught import TAUGHT, write
+from evaluation.verifier.sources import read_sources, table
+from proxy.core.verification.pair_features import FEATURE_SIGNS, FEATURES, SCREEN_FEATURES
+
+# The usual threshold lies where at most so many of the written groups' traps that teach are served,
+# and at most so many of all other traps.
+GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED = 0.01, 0.02
+# Pairs with this evidence or less are served under no threshold that a plan is advised to have. The
+# screen is set so that hardly a pair with more evidence is left unread.
+SCREEN_BOUND, SCREENED_WRONGLY = 0.0, 0.001
+
+Floats = NDArray[np.float64]
+Tables = Sequence[tuple[PairTable, float]]
+
+
+class TooNear(Exception):
+    """A text that would teach is as good as one that judges."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`data`: a folder of evaluation data; `models`: that of exported models."""
+
+    data: Path
+    models: Path
+    out: Path
+    seed: int = 5
+
+
+def run(plan: Plan) -> None:
+    """Write the weights, and print what they come from. Raises OSError and TooNear."""
+    begun = perf_counter()
+    sources, groups, reader = read_sources(plan.data), read_groups(), PairReader(plan.models)
+    print("\n".join(table(sources.counts)))
+    refuse_near_texts(groups, plan.data, reader)
+    tables = build_teaching_tables(sources, groups, reader, seed=plan.seed)
+    evidence = fit_columns(tables, list(range(len(FEATURES))))
+    screen = fit_columns(tables, list(range(len(SCREEN_FEATURES))))
+    usual = find_usual_evidence(tables, evidence)
+    weights = {
+        "evidence": dict(zip(FEATURES, evidence.weights.tolist(), strict=True)),
+        "evidence_offset": evidence.offset,
+        "usual_evidence": usual,
+        "screen": dict(zip(SCREEN_FEATURES, screen.weights.tolist(), strict=True)),
+        "screen_offset": screen.offset,
+        "screen_below": find_screen(tables, evidence, screen),
+        "screen_bound": SCREEN_BOUND,
+    }
+    plan.out.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
+    teachers = [text for group in groups if group.teaches for text in list_texts(group)]
+    write([*sources.taught(), *teachers], plan.out.with_name(TAUGHT.name))
+    pairs = [len(each.pairs) for each, _ in tables]
+    print(f"{pairs} pairs, of them {[int(each.is_open.sum()) for each, _ in tables]} left open")
+    print(f"{plan.out}: usual evidence {usual:.2f}, {perf_counter() - begun:.0f} s in all")
+
+
+def refuse_near_texts(groups: Sequence[QuestionGroup], data: Path, reader: PairReader) -> None:
+    """Raise TooNear when a written text is as good as one of the folder's."""
+    written = [text for group in groups for text in list_texts(group)]
+    if near := find_near_texts(written, list_judging_texts(data), reader):
+        raise TooNear("\n".join(f"{text} | {other}" for text, other in near))
+
+
+def list_texts(group: QuestionGroup) -> tuple[str, ...]:
+    return (*group.wordings, *group.traps)
+
+
+def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
+    """Fit the evidence of these features to the open pairs that teach."""
+    rows = np.vstack([each.features[each.is_open] for each, _ in tables])[:, columns]
+    labels = np.concatenate([each.labels[each.is_open] for each, _ in tables])
+    weights = np.concatenate(
+        [
+            np.full(each.is_open.sum(), weight / max(1, each.is_open.sum()))
+            for each, weight in tables
+        ]
+    )
+    signs = [FEATURE_SIGNS[FEATURES[column]] for column in columns]
+    return fit_logistic(rows, labels, weights / weights.mean(), signs=signs)
+
+
+def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
+    """Return the evidence at which as many traps are served as the usual threshold may."""
+    found = [0.0]
+    for (each, _), share in zip(tables, (GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED), strict=True):
+        traps = np.sort(each.rank(evidence.weigh(each.features))[~each.labels])[::-1]
+        allowed = int(share * len(traps))
+        if allowed < len(traps) and np.isfinite(traps[allowed]):
+            found.append(float(traps[allowed]))
+    return max(found)
+
+
+def find_screen(tables: Tables, evidence: Logistic, screen: Logistic) -> float:
+    """Return the screened evidence below which hardly a pair has more than SCREEN_BOUND."""
+    kept: list[Floats] = []
+    for each, _ in tables:
+        rows = each.features[each.is_open]
+        enough = evidence.weigh(rows) > SCREEN_BOUND
+        kept.append(screen.weigh(rows[:, : len(SCREEN_FEATURES)])[enough])
+    return float(np.quantile(np.concatenate(kept), SCREENED_WRONGLY))

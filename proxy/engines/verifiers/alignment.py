@@ -1,0 +1,130 @@
+"""The verifier: how likely two questions have the same answer, by aligning their words and tokens.
+
+What a model makes of one question is kept for the next comparison. Reading runs in a thread of its
+own, with a queue that refuses at once what would be late.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from proxy.core.tenant_memory import TenantMemory
+from proxy.core.verification.pair_features import (
+    TokenReading,
+    WordReading,
+    compute_features,
+    measure_word_loss,
+)
+from proxy.core.verification.rules.rule_registry import list_doubtful_objections
+from proxy.engines.inference.exported_models import MINILM_ID
+from proxy.engines.inference.text_queue import TextQueue
+from proxy.engines.verifiers.text_reader import TextReader
+from proxy.engines.verifiers.weights import (
+    LearnedWeights,
+    compute_score,
+    load_learned_weights,
+    verifier_id,
+)
+
+MAX_TEXT_CHARACTERS = 4096  # of one text; a longer one scores 0
+# Some 16 KB each.
+MAX_REMEMBERED_READINGS = 512
+
+
+class AlignmentVerifier:
+    """Scores pairs with the model in `models`.
+
+    The first `score_questions` loads it; while it is missing every call raises ToolUnavailable.
+    """
+
+    name = "verifier"
+    embedder = MINILM_ID
+
+    def __init__(self, models: Path) -> None:
+        self.id = verifier_id()
+        self._reader = TextReader(models)
+        self._weights: LearnedWeights = load_learned_weights()
+        self._words: TenantMemory[int | None, bytes, WordReading] = TenantMemory(
+            MAX_REMEMBERED_READINGS
+        )
+        self._tokens: TextQueue[TokenReading] = TextQueue(
+            self.name, self._read_tokens, MAX_REMEMBERED_READINGS
+        )
+
+    async def score_questions(
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
+        tenant: int | None = None,
+    ) -> list[float]:
+        """Score `asked` against each of `stored`; see the port. Texts too long score 0."""
+        scores = [0.0] * len(stored)
+        open_ones: list[int] = []
+        for place, other in enumerate(stored):
+            if max(len(asked), len(other)) > MAX_TEXT_CHARACTERS:
+                continue
+            similarity = similarities[place] if similarities is not None else None
+            bound = self._bound_score(asked, other, similarity, tenant)
+            scores[place] = bound
+            if bound >= at_least:
+                open_ones.append(place)
+        if open_ones:
+            read = (
+                self._tokens.read(text, tenant=tenant, within=within)
+                for text in (asked, *(stored[place] for place in open_ones))
+            )
+            ours, *theirs = await asyncio.gather(*read)
+            for place, other_tokens in zip(open_ones, theirs, strict=True):
+                scores[place] = self._score_pair(
+                    (asked, ours), (stored[place], other_tokens), tenant
+                )
+        return scores
+
+    async def close(self) -> None:
+        """Let the thread end; texts that were not begun are dropped."""
+        self._tokens.close()
+
+    def _bound_score(
+        self, asked: str, stored: str, similarity: float | None, tenant: int | None
+    ) -> float:
+        """Return the highest score the pair can reach, as far as words and cosine tell."""
+        if similarity is None:
+            return 1.0
+        loss = measure_word_loss(self._read_words(asked, tenant), self._read_words(stored, tenant))
+        weights = self._weights
+        screened = float(np.array([loss, similarity]) @ weights.screen) + weights.screen_offset
+        return (
+            compute_score(weights.screen_bound, weights) if screened < weights.screen_below else 1.0
+        )
+
+    def _score_pair(
+        self, asked: tuple[str, TokenReading], stored: tuple[str, TokenReading], tenant: int | None
+    ) -> float:
+        if not (asked[1].is_whole and stored[1].is_whole):
+            return 0.0
+        features = compute_features(
+            (self._read_words(asked[0], tenant), asked[1]),
+            (self._read_words(stored[0], tenant), stored[1]),
+            list_doubtful_objections(asked[0], stored[0]),
+        )
+        evidence = float(features @ self._weights.evidence) + self._weights.evidence_offset
+        return compute_score(evidence, self._weights)
+
+    def _read_words(self, text: str, tenant: int | None) -> WordReading:
+        key = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+        known = self._words.get(tenant, key)
+        if known is None:
+            known = self._reader.read_words(text)
+            self._words.remember(tenant, key, known)
+        return known
+
+    def _read_tokens(self, texts: Sequence[str]) -> list[TokenReading]:
+        return self._reader.read_tokens(texts)
