@@ -21,7 +21,7 @@ QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressor
   tests/plans/test_csv_cells.py tests/plans/test_key_secrets.py tests/plans/test_pricing.py \
   tests/docs/test_docs.py tests/docs/test_documented_defaults.py tests/docs/test_reference_docs.py \
   tests/benchmarks/test_figures.py tests/benchmarks/test_savings.py tests/benchmarks/test_wire.py \
-  tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile pairs provider split,tests/evaluation/test_$(name).py)
+  tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile provider split,tests/evaluation/test_$(name).py)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

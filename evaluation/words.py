@@ -1,7 +1,7 @@
 """`python -m evaluation.words --data <folder>`: learn the matrix that
 `proxy.engines.embedders.export_word_vectors` makes word vectors with. Half a minute.
 
-From the questions that teach the verifier (`evaluation.verifier.sources`, and the written groups
+From the questions that teach the verifier (`evaluation.matching.sources`, and the written groups
 that teach); none of them judges anything. Ridge regression brings the mean of the rows of a text's
 pieces to the vector that MiniLM has for the text; of the result the directions with most variance
 are kept.
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.matching.sources import read_sources
 from evaluation.matching.train import list_texts
 from evaluation.matching.written_sets import read_groups
-from evaluation.verifier.sources import read_sources
 from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.engines.embedders.export_word_vectors import (
     MATRIX_PATH,

@@ -18,6 +18,7 @@ import numpy as np
 
 from demo.workspace import MODELS
 from evaluation.matching.readings import PairReader
+from evaluation.matching.sources import Pair, read_sources
 from evaluation.matching.tables import (
     Floats,
     PairTable,
@@ -27,7 +28,6 @@ from evaluation.matching.tables import (
 )
 from evaluation.matching.train import Tables, TooNear, fit_columns, refuse_near_texts
 from evaluation.matching.written_sets import build_group_pairs, read_groups
-from evaluation.verifier.sources import Pair, read_sources
 from proxy.core.verification.pair_features import FEATURES, SCREEN_FEATURES
 from proxy.engines.verifiers.weights import load_learned_weights
 

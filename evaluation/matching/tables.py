@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.matching.neighbours import pair_neighbours
 from evaluation.matching.readings import PairReader
+from evaluation.matching.sources import Pair, Sources, rows_of
 from evaluation.matching.written_sets import QuestionGroup, build_group_pairs
 from evaluation.split import BENCHMARKS, Side
 from evaluation.taught import is_taught
-from evaluation.verifier.pairs import edited, neighbours, written
-from evaluation.verifier.sources import Pair, Sources, rows_of
 from proxy.core.verification.equivalence import equivalent
 from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
 
 # The written groups, which are all hard, against all other teaching pairs together.
 GROUP_WEIGHT = 0.4
-# Pairs made of the questions of each side: neighbours and edits; and from templates, for all.
-MADE: tuple[tuple[Side, int, int], ...] = (("train", 2400, 1600), ("tune", 720, 480))
-TEMPLATES = 400
+# Pairs of neighbours made of the questions of each side.
+NEIGHBOURS: tuple[tuple[Side, int], ...] = (("train", 2400), ("tune", 720))
+STATEMENTS = "paws"
 
 Floats = NDArray[np.float64]
 
@@ -63,16 +63,20 @@ def build_table(pairs: Sequence[Pair], reader: PairReader) -> PairTable:
 def build_teaching_tables(
     sources: Sources, groups: Sequence[QuestionGroup], reader: PairReader, *, seed: int
 ) -> list[tuple[PairTable, float]]:
-    """Build the tables that teach, the written groups first, with the weight of each."""
+    """Build the tables of teaching pairs with the weight of each: written, questions, statements.
+
+    Statements weigh nothing and only help to set thresholds: their traps are the same words in
+    another order, which no feature sees, and would teach that likeness speaks against a pair.
+    """
     rng = random.Random(seed)
-    pairs = [*sources.pairs["train"], *sources.pairs["tune"]]
-    for side, near, changed in MADE:
-        pairs += neighbours(sources.intents[side], reader.stack_means, rng, count=near)
-        if sources.texts[side]:
-            pairs += edited(sources.texts[side], changed, rng)
-    pairs += written(TEMPLATES, rng)
     own = build_group_pairs([group for group in groups if group.teaches])
-    return [(build_table(own, reader), GROUP_WEIGHT), (build_table(pairs, reader), 1.0)]
+    questions = [pair for side, _ in NEIGHBOURS for pair in sources.pairs[side]]
+    statements = [pair for pair in questions if pair.group.startswith(STATEMENTS)]
+    questions = [pair for pair in questions if not pair.group.startswith(STATEMENTS)]
+    for side, count in NEIGHBOURS:
+        questions += pair_neighbours(sources.intents[side], reader.stack_means, rng, count=count)
+    weighted = ((own, GROUP_WEIGHT), (questions, 1.0), (statements, 0.0))
+    return [(build_table(pairs, reader), weight) for pairs, weight in weighted if pairs]
 
 
 def list_judging_sets(data: Path) -> dict[str, list[Pair]]:
@@ -86,7 +90,7 @@ def list_judging_sets(data: Path) -> dict[str, list[Pair]]:
             group = str(row["group"])
             if file.endswith("_nc"):
                 name = "Quora"
-            elif group.startswith("paws"):
+            elif group.startswith(STATEMENTS):
                 name = "PAWS"
             else:
                 name = "fow-cache" if group.startswith(BENCHMARKS) else "questions"

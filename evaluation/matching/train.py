@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from evaluation.matching.logistic import Logistic, fit_logistic
 from evaluation.matching.nearness import find_near_texts, list_judging_texts
 from evaluation.matching.readings import PairReader
+from evaluation.matching.sources import read_sources, table
 from evaluation.matching.tables import PairTable, build_teaching_tables
 from evaluation.matching.written_sets import QuestionGroup, read_groups
 from evaluation.taught import TAUGHT, write
-from evaluation.verifier.sources import read_sources, table
 from proxy.core.verification.pair_features import FEATURE_SIGNS, FEATURES, SCREEN_FEATURES
 
 # The usual threshold lies where at most so many of the written groups' traps that teach are served,
@@ -102,8 +102,12 @@ def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
 def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
     """Return the evidence at which as many traps are served as the usual threshold may."""
     found = [0.0]
-    for (each, _), share in zip(tables, (GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED), strict=True):
-        traps = np.sort(each.rank(evidence.weigh(each.features))[~each.labels])[::-1]
+    ranked = [each.rank(evidence.weigh(each.features))[~each.labels] for each, _ in tables]
+    for served, share in (
+        (ranked[0], GROUP_TRAPS_SERVED),
+        (np.concatenate(ranked[1:]), OTHER_TRAPS_SERVED),
+    ):
+        traps = np.sort(served)[::-1]
         allowed = int(share * len(traps))
         if allowed < len(traps) and np.isfinite(traps[allowed]):
             found.append(float(traps[allowed]))

@@ -11,7 +11,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from evaluation.verifier.sources import Pair
+from evaluation.matching.sources import Pair
 
 SETS = Path(__file__).parents[1] / "sets"
 GROUPS, CONVERSATIONS = SETS / "question_groups.jsonl", SETS / "conversations.jsonl"

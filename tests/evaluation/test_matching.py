@@ -1,5 +1,6 @@
 """What decisions are compared by: the four numbers of a pair, and what is fitted to them."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from evaluation.matching.logistic import fit_logistic
 from evaluation.matching.nearness import find_near_texts
+from evaluation.matching.neighbours import pair_neighbours
 from evaluation.matching.readings import PairReader
 from proxy.core.verification.pair_features import FEATURES
 
@@ -65,3 +67,17 @@ def test_a_curve_is_fitted_to_what_decides() -> None:
     fitted = fit_logistic(rows, rng.random(4000) < chance, np.ones(4000), signs=[1, 0, 1])
     assert fitted.weights == pytest.approx([2, -0.4, 0], abs=0.35)
     assert fitted.weigh(np.array([[3.0, -2.0, 0.0]])) == pytest.approx([0], abs=0.2)
+
+
+def test_neighbours_are_of_one_intent_or_the_nearest_of_another(reader: PairReader) -> None:
+    intents = {
+        "cost": ["what does the blue lamp cost", "how much is the blue lamp"],
+        "size": ["what size is the blue lamp"],
+        "visa": ["do i need a visa for japan"],
+    }
+    made = pair_neighbours(intents, reader.stack_means, random.Random(1), count=40)
+    by_text = {text: intent for intent, texts in intents.items() for text in texts}
+    assert {pair.same for pair in made} == {True, False}
+    assert all(pair.same == (by_text[pair.a] == by_text[pair.b]) for pair in made)
+    assert not any("visa" in pair.a + pair.b for pair in made)  # nothing is near it
+    assert made == pair_neighbours(intents, reader.stack_means, random.Random(1), count=40)

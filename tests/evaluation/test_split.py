@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from evaluation.matching.sources import is_free, read_sources, rows_of
 from evaluation.split import Split, plain
-from evaluation.verifier.sources import is_free, read_sources, rows_of
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "dev"
 
