@@ -32,7 +32,7 @@ from proxy.core.caching.envelope import decode_envelope, encode_envelope
 from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import MINILM_DIMENSION, MINILM_ID
+from proxy.engines.inference.exported_models import MINILM_DIMENSION, MINILM_INT8_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 
 PLAN = "bench-semantic"
@@ -193,7 +193,7 @@ def _would_hit(bench: Bench, asked: str) -> bool:
 
 
 def _cache(dsn: str) -> PgvectorCache:
-    return PgvectorCache(dsn, MINILM_ID, MINILM_DIMENSION, timeout=5.0)
+    return PgvectorCache(dsn, MINILM_INT8_ID, MINILM_DIMENSION, timeout=5.0)
 
 
 def _chat(bench: Bench, question: str) -> Request:

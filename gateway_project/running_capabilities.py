@@ -58,7 +58,7 @@ class RunningCapabilities:
         return BACKEND_PROBES[backend][1]()
 
     def find_verifier_problem(self) -> str | None:
-        from proxy.engines.verifiers.weights import is_prepared  # brings numpy
+        from proxy.engines.inference.exported_models import is_prepared
 
         return (
             None

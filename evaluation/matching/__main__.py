@@ -28,7 +28,7 @@ from evaluation.matching.tables import (
 )
 from evaluation.matching.train import Tables, TooNear, fit_columns, refuse_near_texts
 from evaluation.matching.written_sets import build_group_pairs, read_groups
-from proxy.core.verification.pair_features import FEATURES, SCREEN_FEATURES
+from proxy.core.verification.pair_features import FEATURES
 from proxy.engines.verifiers.weights import load_learned_weights
 
 TRAP_SHARES = (0.01, 0.02, 0.03, 0.05)
@@ -37,8 +37,8 @@ COSINE = FEATURES.index("mean_cosine")
 DECISIONS: tuple[tuple[str, list[int]], ...] = (
     ("the worst word", [0]),
     ("cosine", [COSINE]),
-    ("the worst word, cosine", list(range(len(SCREEN_FEATURES)))),
-    ("all four", list(range(len(FEATURES)))),
+    ("the worst word, cosine", [0, COSINE]),
+    ("all six", list(range(len(FEATURES)))),
 )
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.core.text.normalize import fold_text
 from proxy.core.verification.pair_features import TokenReading, WordReading, compute_features
 from proxy.core.verification.rules.rule_registry import list_doubtful_objections
-from proxy.engines.verifiers.text_reader import TextReader
+from proxy.engines.inference.sentence_reader import SentenceReader
+from proxy.engines.verifiers.word_reader import WordReader
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +19,7 @@ class PairReader:
     """`models`: the folder of exported models."""
 
     def __init__(self, models: Path) -> None:
-        self._reader = TextReader(models)
+        self._sentences, self._word_reader = SentenceReader(models), WordReader(models)
         self._words: dict[str, WordReading] = {}
         self._tokens: dict[str, TokenReading] = {}
 
@@ -25,8 +27,8 @@ class PairReader:
         """Read what is new among the texts; milliseconds each."""
         for text in texts:
             if text not in self._tokens:
-                (self._tokens[text],) = self._reader.read_tokens([text])
-                self._words[text] = self._reader.read_words(text)
+                self._tokens[text] = self._sentences.read_now(fold_text(text))
+                self._words[text] = self._word_reader.read_words(text)
 
     def compute_features(self, asked: str, stored: str) -> Floats:
         """Compute the features of a pair, as the verifier does."""

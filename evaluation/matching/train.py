@@ -20,14 +20,13 @@ from evaluation.matching.sources import read_sources, table
 from evaluation.matching.tables import PairTable, build_teaching_tables
 from evaluation.matching.written_sets import QuestionGroup, read_groups
 from evaluation.taught import TAUGHT, write
-from proxy.core.verification.pair_features import FEATURE_SIGNS, FEATURES, SCREEN_FEATURES
+from proxy.core.verification.pair_features import CHEAP_FEATURES, FEATURE_SIGNS, FEATURES
 
 # The usual threshold lies where at most so many of the written groups' traps that teach are served,
 # and at most so many of all other traps.
 GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED = 0.01, 0.02
-# Pairs with this evidence or less are served under no threshold that a plan is advised to have. The
-# screen is set so that hardly a pair with more evidence is left unread.
-SCREEN_BOUND, SCREENED_WRONGLY = 0.0, 0.001
+# Share of the open pairs whose evidence may exceed its bound.
+ABOVE_BOUND = 0.001
 
 Floats = NDArray[np.float64]
 Tables = Sequence[tuple[PairTable, float]]
@@ -55,16 +54,16 @@ def run(plan: Plan) -> None:
     refuse_near_texts(groups, plan.data, reader)
     tables = build_teaching_tables(sources, groups, reader, seed=plan.seed)
     evidence = fit_columns(tables, list(range(len(FEATURES))))
-    screen = fit_columns(tables, list(range(len(SCREEN_FEATURES))))
-    usual = find_usual_evidence(tables, evidence)
+    usual, (bound, bound_offset) = (
+        find_usual_evidence(tables, evidence),
+        fit_bound(tables, evidence),
+    )
     weights = {
         "evidence": dict(zip(FEATURES, evidence.weights.tolist(), strict=True)),
         "evidence_offset": evidence.offset,
         "usual_evidence": usual,
-        "screen": dict(zip(SCREEN_FEATURES, screen.weights.tolist(), strict=True)),
-        "screen_offset": screen.offset,
-        "screen_below": find_screen(tables, evidence, screen),
-        "screen_bound": SCREEN_BOUND,
+        "bound": dict(zip(CHEAP_FEATURES, bound.tolist(), strict=True)),
+        "bound_offset": bound_offset,
     }
     plan.out.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
     teachers = [text for group in groups if group.teaches for text in list_texts(group)]
@@ -114,11 +113,11 @@ def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
     return max(found)
 
 
-def find_screen(tables: Tables, evidence: Logistic, screen: Logistic) -> float:
-    """Return the screened evidence below which hardly a pair has more than SCREEN_BOUND."""
-    kept: list[Floats] = []
-    for each, _ in tables:
-        rows = each.features[each.is_open]
-        enough = evidence.weigh(rows) > SCREEN_BOUND
-        kept.append(screen.weigh(rows[:, : len(SCREEN_FEATURES)])[enough])
-    return float(np.quantile(np.concatenate(kept), SCREENED_WRONGLY))
+def fit_bound(tables: Tables, evidence: Logistic) -> tuple[Floats, float]:
+    """Fit weights and offset of CHEAP_FEATURES to evidence that hardly an open pair exceeds."""
+    rows = np.vstack([each.features[each.is_open] for each, _ in tables])
+    cheap, found = rows[:, : len(CHEAP_FEATURES)], evidence.weigh(rows)
+    design = np.column_stack([cheap, np.ones(len(cheap))])
+    weights: Floats = np.linalg.lstsq(design, found, rcond=None)[0].astype(np.float64)
+    above = np.quantile(found - design @ weights, 1 - ABOVE_BOUND)
+    return weights[:-1], float(weights[-1] + above)

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gateway_project import backend_probes
 from proxy.conf import conf
+from proxy.engines.inference.exported_models import is_prepared
 from stats.redis_connection import open_redis
 
 MIN_PGVECTOR_VERSION = (
@@ -126,13 +127,10 @@ def check_qdrant() -> list[CheckMessage]:
 
 def check_embedder() -> list[CheckMessage]:
     """Check that embedding model and verifier are prepared: W024, W026."""
-    from proxy.engines.embedders.onnx import is_prepared  # brings onnxruntime
-    from proxy.engines.inference.exported_models import MINILM_ID
-    from proxy.engines.verifiers import weights
-
     found: list[CheckMessage] = []
-
-    if conf.embedder_name == "minilm" and not is_prepared(conf.models_folder / MINILM_ID):
+    if is_prepared(conf.models_folder):
+        return found
+    if conf.embedder_name == "minilm":
         hint = (
             "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is "
             "found by meaning."
@@ -144,18 +142,17 @@ def check_embedder() -> list[CheckMessage]:
                 id="tokenthrift.W024",
             )
         )
-    if not weights.is_prepared(conf.models_folder):
-        hint = (
-            "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify "
-            "serve what reads the same alone."
+    hint = (
+        "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify "
+        "serve what reads the same alone."
+    )
+    found.append(
+        Warning(
+            f"The verifier is not prepared in {conf.models_folder}.",
+            hint=hint,
+            id="tokenthrift.W026",
         )
-        found.append(
-            Warning(
-                f"The verifier is not prepared in {conf.models_folder}.",
-                hint=hint,
-                id="tokenthrift.W026",
-            )
-        )
+    )
     return found
 
 

@@ -124,7 +124,7 @@ async def start_worker() -> Worker:
     )
     flusher = Flusher(spool)
     embedder = open_embedder()
-    verifier: Verifier = registry.load_engine(registry.VERIFIERS["minilm"])(conf.models_folder)
+    verifier = open_verifier(embedder)
     recent, flights = LocalCache(conf.exact_memory_bytes), FlightRegistry()
     timeout = conf.limits.cache_seconds
     leases = RedisLeases(
@@ -224,6 +224,14 @@ def open_embedder() -> Embedder:
         made: Embedder = registry.load_engine(registry.EMBEDDERS["minilm"])(conf.models_folder)
     else:
         made = registry.load_engine(registry.EMBEDDERS["sentence_transformers"])(conf.embedder_name)
+    return made
+
+
+def open_verifier(embedder: Embedder) -> Verifier:
+    """Load the verifier; it shares the readings of an embedder with the same model."""
+    made: Verifier = registry.load_engine(registry.VERIFIERS["minilm"])(
+        conf.models_folder, getattr(embedder, "reader", None)
+    )
     return made
 
 

@@ -7,6 +7,7 @@ one, which moves the mean of a text little and its worst word much.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from proxy.core.verification.rules.rule_registry import DOUBTFUL_RULES
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
+TokenVectors = NDArray[np.floating[Any]]
 
 # With the sign that the weight of each may have: nothing speaks for a pair by being less alike.
 FEATURE_SIGNS = {
@@ -25,8 +27,8 @@ FEATURE_SIGNS = {
     **dict.fromkeys(DOUBTFUL_RULES, -1),  # 1 where the rule objects
 }
 FEATURES = tuple(FEATURE_SIGNS)
-# What is known before a model has read anything, given a cosine.
-SCREEN_FEATURES = FEATURES[:2]
+# Those that need no reading, given the cosine of the look-up.
+CHEAP_FEATURES = FEATURES[:2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,10 +43,10 @@ class WordReading:
 class TokenReading:
     """A text as a model reads it. `vectors`: unit rows of its tokens; `mean`: its own unit vector.
 
-    `is_whole`: nothing was cut off.
+    `is_whole`: no token was left out.
     """
 
-    vectors: Vectors
+    vectors: TokenVectors
     mean: Vectors
     is_whole: bool
 
@@ -72,6 +74,7 @@ def compute_features(
     loss, ours, theirs = measure_word_loss(asked[0], stored[0]), asked[1], stored[1]
     if not (len(ours.vectors) and len(theirs.vectors)):
         return np.array([max(1.0, loss), 0.0, 0.0, 0.0, *doubts])
-    cosines = ours.vectors @ theirs.vectors.T
+    # Of 16 bits where they are remembered, which numpy multiplies slowly.
+    cosines = ours.vectors.astype(np.float32) @ theirs.vectors.astype(np.float32).T
     worst = cosines.max(axis=1).min(), cosines.max(axis=0).min()
     return np.array([loss, float(ours.mean @ theirs.mean), min(worst), max(worst), *doubts])

@@ -10,8 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proxy.engines.embedders.onnx import is_prepared
-from proxy.engines.inference.exported_models import GRAPH_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from proxy.engines.inference.exported_models import (
+    GRAPH_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    move_export,
+)
 
 
 def export_model(folder: Path) -> None:
@@ -39,13 +43,7 @@ def export_model(folder: Path) -> None:
         # onnx makes this file readable for its owner only.
         (made / WEIGHTS_FILE).chmod((made / GRAPH_FILE).stat().st_mode)
         shutil.move(Path(scratch) / "all" / TOKENIZER_FILE, made / TOKENIZER_FILE)
-        if folder.exists() and not is_prepared(folder):
-            shutil.rmtree(folder)
-        try:
-            made.rename(folder)
-        except OSError:
-            if not is_prepared(folder):  # otherwise another process was first
-                raise
+        move_export(made, folder)
 
 
 if __name__ == "__main__":

@@ -1,84 +1,52 @@
-"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone, in 130 MB.
+"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone (`proxy.engines.inference`).
 
-Importing sentence_transformers takes 400 MB and more. The graph is exported once by `manage.py
-prepare_embedder` (huggingface.co/sentence-transformers/all-MiniLM-L6-v2). Its weights are in a file
-beside it, which onnxruntime maps into memory: workers share it, and only used pages of the word
-table are read.
+The graph is exported once by `manage.py prepare_embedder`
+(huggingface.co/sentence-transformers/all-MiniLM-L6-v2).
 """
 
-import threading
-from collections.abc import Sequence
+import asyncio
+import math
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Vector
-from proxy.engines.embedders.base import ThreadedEmbedder
-from proxy.engines.embedders.comprehension import PieceSplitter, build_piece_splitter
-from proxy.engines.inference.exported_models import (
-    GRAPH_FILE,
-    MINILM_DIMENSION,
-    MINILM_ID,
-    TOKENIZER_FILE,
-    WEIGHTS_FILE,
+from proxy.engines.embedders.comprehension import (
+    MIN_COMPREHENSION,
+    PieceSplitter,
+    build_piece_splitter,
+    measure_comprehension,
 )
-from proxy.engines.inference.session import open_session, open_tokenizer
-
-MAX_TEXT_TOKENS = 256
+from proxy.engines.inference.sentence_reader import SentenceReader
 
 
-def is_prepared(folder: Path) -> bool:
-    """Whether the exported model exists; it is moved in atomically, so its files are complete."""
-    return all((folder / name).is_file() for name in (GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
+class OnnxEmbedder:
+    """Embeds as `reader` reads: the mean of at most 256 tokens, of unit length.
 
-
-class OnnxEmbedder(ThreadedEmbedder):
-    """A BERT-like model in `models / embedder_id`: mean pooling over at most 256 tokens.
-
-    As all-MiniLM-L6-v2 was trained. The first `embed` loads the model; while it is missing, every
-    call raises ToolUnavailable and looks for it again.
+    `models`: the folder of exported models. The first `embed` loads the model; while it is missing,
+    every call raises ToolUnavailable and looks for it again.
     """
 
     name = "embedder"
+    id = SentenceReader.id
+    dimension = SentenceReader.dimension
 
-    def __init__(
-        self, models: Path, *, embedder_id: str = MINILM_ID, dimension: int = MINILM_DIMENSION
-    ) -> None:
-        super().__init__()
-        self.id = embedder_id
-        self.dimension = dimension
-        self._folder = models / embedder_id
-        self._load_lock = threading.Lock()
-        self._model: tuple[Any, Any] | None = None
+    def __init__(self, models: Path) -> None:
+        self.reader = SentenceReader(models)
+        self._piece_splitter: PieceSplitter | None = None
 
-    def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
-        session, tokenizer = self._load_model()
-        encoded = [tokenizer.encode(text) for text in texts]
-        ids = np.zeros((len(texts), max(len(each.ids) for each in encoded)), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, each in enumerate(encoded):
-            ids[row, : len(each.ids)] = each.ids
-            mask[row, : len(each.ids)] = 1
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        (states,) = session.run(["last_hidden_state"], inputs)  # texts x tokens x dimension
-        pooled: Vector = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        return list(pooled)
+    async def embed(
+        self, text: str, *, tenant: int | None = None, within: float = math.inf
+    ) -> Vector:
+        """Embed the beginning of the text; see the port."""
+        return (await self.reader.read(text, tenant=tenant, within=within)).mean
 
-    def _open_vocabulary(self) -> PieceSplitter:
-        _, tokenizer = self._load_model()
-        return build_piece_splitter(tokenizer)
+    async def has_vocabulary_for(self, text: str) -> bool:
+        """Whether the vocabulary covers most of the text; see the port."""
+        if not self._piece_splitter:
+            # In a thread the first time, as the model may have to be loaded.
+            tokenizer = await asyncio.to_thread(self.reader.open_tokenizer)
+            self._piece_splitter = build_piece_splitter(tokenizer)
+        return measure_comprehension(text, self._piece_splitter) >= MIN_COMPREHENSION
 
-    def _load_model(self) -> tuple[Any, Any]:
-        with self._load_lock:
-            if self._model is None:
-                if not is_prepared(self._folder):
-                    raise ToolUnavailable(
-                        self.name, "the model has not been exported: run manage.py prepare_embedder"
-                    )
-                self._model = (
-                    open_session(self._folder / GRAPH_FILE),
-                    open_tokenizer(self._folder / TOKENIZER_FILE, MAX_TEXT_TOKENS),
-                )
-            return self._model
+    async def close(self) -> None:
+        """Let the thread end; texts that were not begun are dropped."""
+        await self.reader.close()

@@ -1,7 +1,6 @@
 """The verifier: how likely two questions have the same answer, by aligning their words and tokens.
 
-What a model makes of one question is kept for the next comparison. Reading runs in a thread of its
-own, with a queue that refuses at once what would be late.
+What a model makes of one question is kept for the next comparison (`SentenceReader`).
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from proxy.core.tenant_memory import TenantMemory
+from proxy.core.text.normalize import fold_text
 from proxy.core.verification.pair_features import (
     TokenReading,
     WordReading,
@@ -20,39 +20,36 @@ from proxy.core.verification.pair_features import (
     measure_word_loss,
 )
 from proxy.core.verification.rules.rule_registry import list_doubtful_objections
-from proxy.engines.inference.exported_models import MINILM_ID
-from proxy.engines.inference.text_queue import TextQueue
-from proxy.engines.verifiers.text_reader import TextReader
+from proxy.engines.inference.sentence_reader import SentenceReader
 from proxy.engines.verifiers.weights import (
     LearnedWeights,
+    bound_score,
     compute_score,
     load_learned_weights,
     verifier_id,
 )
+from proxy.engines.verifiers.word_reader import WordReader
 
 MAX_TEXT_CHARACTERS = 4096  # of one text; a longer one scores 0
-# Some 16 KB each.
-MAX_REMEMBERED_READINGS = 512
+MAX_REMEMBERED_READINGS = 1024  # of words, some 3 KB each
 
 
 class AlignmentVerifier:
-    """Scores pairs with the model in `models`.
+    """Scores pairs with the model in `models`, or with the embedder's `reader` of the same model.
 
     The first `score_questions` loads it; while it is missing every call raises ToolUnavailable.
     """
 
     name = "verifier"
-    embedder = MINILM_ID
+    embedder = SentenceReader.id
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, reader: SentenceReader | None = None) -> None:
         self.id = verifier_id()
-        self._reader = TextReader(models)
+        self._reader = reader or SentenceReader(models)
+        self._word_reader = WordReader(models)
         self._weights: LearnedWeights = load_learned_weights()
         self._words: TenantMemory[int | None, bytes, WordReading] = TenantMemory(
             MAX_REMEMBERED_READINGS
-        )
-        self._tokens: TextQueue[TokenReading] = TextQueue(
-            self.name, self._read_tokens, MAX_REMEMBERED_READINGS
         )
 
     async def score_questions(
@@ -68,6 +65,7 @@ class AlignmentVerifier:
         """Score `asked` against each of `stored`; see the port. Texts too long score 0."""
         scores = [0.0] * len(stored)
         open_ones: list[int] = []
+        await self._load_words()
         for place, other in enumerate(stored):
             if max(len(asked), len(other)) > MAX_TEXT_CHARACTERS:
                 continue
@@ -78,7 +76,7 @@ class AlignmentVerifier:
                 open_ones.append(place)
         if open_ones:
             read = (
-                self._tokens.read(text, tenant=tenant, within=within)
+                self._reader.read(fold_text(text), tenant=tenant, within=within)
                 for text in (asked, *(stored[place] for place in open_ones))
             )
             ours, *theirs = await asyncio.gather(*read)
@@ -90,20 +88,20 @@ class AlignmentVerifier:
 
     async def close(self) -> None:
         """Let the thread end; texts that were not begun are dropped."""
-        self._tokens.close()
+        await self._reader.close()
+
+    async def _load_words(self) -> None:
+        if not self._word_reader.is_loaded:
+            await asyncio.to_thread(self._word_reader.load)
 
     def _bound_score(
         self, asked: str, stored: str, similarity: float | None, tenant: int | None
     ) -> float:
-        """Return the highest score the pair can reach, as far as words and cosine tell."""
+        """Return the highest score to be expected of the pair, as far as words and cosine tell."""
         if similarity is None:
             return 1.0
         loss = measure_word_loss(self._read_words(asked, tenant), self._read_words(stored, tenant))
-        weights = self._weights
-        screened = float(np.array([loss, similarity]) @ weights.screen) + weights.screen_offset
-        return (
-            compute_score(weights.screen_bound, weights) if screened < weights.screen_below else 1.0
-        )
+        return bound_score(np.array([loss, similarity]), self._weights)
 
     def _score_pair(
         self, asked: tuple[str, TokenReading], stored: tuple[str, TokenReading], tenant: int | None
@@ -115,16 +113,12 @@ class AlignmentVerifier:
             (self._read_words(stored[0], tenant), stored[1]),
             list_doubtful_objections(asked[0], stored[0]),
         )
-        evidence = float(features @ self._weights.evidence) + self._weights.evidence_offset
-        return compute_score(evidence, self._weights)
+        return compute_score(features, self._weights)
 
     def _read_words(self, text: str, tenant: int | None) -> WordReading:
         key = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
         known = self._words.get(tenant, key)
         if known is None:
-            known = self._reader.read_words(text)
+            known = self._word_reader.read_words(text)
             self._words.remember(tenant, key, known)
         return known
-
-    def _read_tokens(self, texts: Sequence[str]) -> list[TokenReading]:
-        return self._reader.read_tokens(texts)

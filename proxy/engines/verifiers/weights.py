@@ -1,4 +1,4 @@
-"""Where the verifier's model is, and what its evidence weighs: committed here as JSON."""
+"""What the verifier's evidence weighs, committed here as JSON, and the score that comes of it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,13 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from proxy.core.verification.pair_features import FEATURES, SCREEN_FEATURES
-from proxy.engines.inference.exported_models import (
-    GRAPH_FILE,
-    MINILM_INT8_ID,
-    TOKENIZER_FILE,
-    WORD_VECTORS_FILE,
-)
+from proxy.core.verification.pair_features import CHEAP_FEATURES, FEATURES
 
 # docs/verifier.md says what it was learned from.
 LEARNED_WEIGHTS_PATH = Path(__file__).with_name("weights.json")
@@ -27,17 +21,15 @@ Floats = NDArray[np.float64]
 class LearnedWeights:
     """Evidence is the sum of features times weights, the logarithm of the odds.
 
-    `usual_evidence`: scores USUAL_SCORE. Pairs whose screened evidence is below `screen_below` had
-    no more than `screen_bound` evidence where this was learned.
+    `usual_evidence`: scores USUAL_SCORE. `bound`, `bound_offset`: weigh CHEAP_FEATURES to evidence
+    that all but a thousandth of the teaching pairs do not exceed.
     """
 
     evidence: Floats
     evidence_offset: float
     usual_evidence: float
-    screen: Floats
-    screen_offset: float
-    screen_below: float
-    screen_bound: float
+    bound: Floats
+    bound_offset: float
 
 
 USUAL_SCORE = 0.85
@@ -50,15 +42,22 @@ def load_learned_weights(path: Path = LEARNED_WEIGHTS_PATH) -> LearnedWeights:
         evidence=np.array([row["evidence"][name] for name in FEATURES]),
         evidence_offset=row["evidence_offset"],
         usual_evidence=row["usual_evidence"],
-        screen=np.array([row["screen"][name] for name in SCREEN_FEATURES]),
-        screen_offset=row["screen_offset"],
-        screen_below=row["screen_below"],
-        screen_bound=row["screen_bound"],
+        bound=np.array([row["bound"][name] for name in CHEAP_FEATURES]),
+        bound_offset=row["bound_offset"],
     )
 
 
-def compute_score(evidence: float, weights: LearnedWeights) -> float:
-    """Return the score of this evidence, a probability."""
+def compute_score(features: Floats, weights: LearnedWeights) -> float:
+    """Return the score of a pair with these `FEATURES`, a probability."""
+    return _to_score(float(features @ weights.evidence) + weights.evidence_offset, weights)
+
+
+def bound_score(cheap_features: Floats, weights: LearnedWeights) -> float:
+    """Return the score that hardly a pair with these `CHEAP_FEATURES` exceeds."""
+    return _to_score(float(cheap_features @ weights.bound) + weights.bound_offset, weights)
+
+
+def _to_score(evidence: float, weights: LearnedWeights) -> float:
     usual = np.log(USUAL_SCORE / (1 - USUAL_SCORE))
     return float(1 / (1 + np.exp(-(evidence - weights.usual_evidence + usual))))
 
@@ -68,9 +67,3 @@ def verifier_id() -> str:
     """Return the id of the committed weights; scores under two ids are not comparable."""
     digest = hashlib.sha256(LEARNED_WEIGHTS_PATH.read_bytes()).hexdigest()[:12]
     return f"minilm-alignment@{digest}"
-
-
-def is_prepared(models: Path) -> bool:
-    """Whether the export exists; it is moved in atomically, so its files are complete."""
-    files = [models / MINILM_INT8_ID / name for name in (GRAPH_FILE, TOKENIZER_FILE)]
-    return all(file.is_file() for file in (*files, models / WORD_VECTORS_FILE))

@@ -12,9 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
-from proxy.engines.embedders.onnx import is_prepared
-from proxy.engines.inference.exported_models import MINILM_ID, WORD_VECTORS_FILE
-from proxy.engines.verifiers import weights as verifier
+from proxy.engines.inference.exported_models import (
+    MINILM_ID,
+    MINILM_INT8_ID,
+    is_exported,
+    is_prepared,
+)
 
 EXPORT_TIMEOUT_SECONDS = 300
 
@@ -27,30 +30,23 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print a line for each model. Raises CommandError when an export fails."""
-        self._prepare_minilm()
+        """Print what was done. Raises CommandError when an export fails."""
         if conf.embedder_name != "minilm":
             self.stdout.write(
                 f"Embedder {conf.embedder_name}: nothing to prepare, sentence-transformers loads "
                 "it when the gateway starts."
             )
-        if verifier.is_prepared(conf.models_folder):
-            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models_folder}.")
+        models = conf.models_folder
+        if is_prepared(models):
+            self.stdout.write(f"Embedder and verifier {MINILM_INT8_ID}: ready in {models}.")
             return
-        _run_export("verifiers.export_reader", conf.models_folder)
-        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models_folder}.")
-
-    def _prepare_minilm(self) -> None:
-        """Export the default embedder, which the verifier's model is made from too."""
-        folder = conf.models_folder / MINILM_ID
-        if is_prepared(folder) and (conf.models_folder / WORD_VECTORS_FILE).is_file():
-            self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")
-            return
-        if not is_prepared(folder):
-            _run_export("embedders.export", folder)
-        _run_export("embedders.export_word_vectors", conf.models_folder)
+        if not is_exported(models):
+            _run_export("embedders.export", models / MINILM_ID)
+            _run_export("embedders.export_word_vectors", models)
+        _run_export("embedders.export_int8", models)
         self.stdout.write(
-            f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it."
+            f"Embedder and verifier {MINILM_INT8_ID}: exported to {models}, with vectors of words "
+            "beside it."
         )
 
 

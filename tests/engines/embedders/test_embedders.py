@@ -23,14 +23,17 @@ from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import PieceSplitter, measure_comprehension
-from proxy.engines.embedders.export_word_vectors import write_word_vectors
-from proxy.engines.embedders.onnx import OnnxEmbedder, is_prepared
+from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.inference import batch_queue
-from proxy.engines.inference.exported_models import MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE
-from proxy.engines.verifiers.export_reader import export_reader
-from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
-from proxy.engines.verifiers.weights import verifier_id
+from proxy.engines.inference.exported_models import (
+    GRAPH_FILE,
+    MINILM_ID,
+    MINILM_INT8_ID,
+    TOKENIZER_FILE,
+    WORD_VECTORS_FILE,
+    is_prepared,
+)
 from tests.support.texts.question_pairs import NOT_UNDERSTOOD
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
@@ -49,26 +52,28 @@ ODD = [
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the exported model and its words.
+    """A folder with the exported models.
 
-    Both take half a minute, so they are made once for the checkout, as `make demo` does.
+    They take half a minute, so they are made once for the checkout, as `make demo` does.
     """
-    exported = configuration.BASE_DIR / "var" / "models" / MINILM_ID
+    exported = configuration.BASE_DIR / "var" / "models"
     if not is_prepared(exported):
-        subprocess.run(
-            [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
-    if not (exported.parent / WORD_VECTORS_FILE).is_file():
-        write_word_vectors(exported.parent)
+        exported.mkdir(parents=True, exist_ok=True)
+        for module, argument in (
+            ("export", exported / MINILM_ID),
+            ("export_word_vectors", exported),
+            ("export_int8", exported),
+        ):
+            subprocess.run(
+                [sys.executable, "-m", f"proxy.engines.embedders.{module}", str(argument)],
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
     folder: Path = tmp_path_factory.mktemp("var") / "models"
     folder.mkdir()
-    if not is_verifier_prepared(exported.parent):
-        export_reader(exported.parent)
     for name in (MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE):
-        (folder / name).symlink_to(exported.parent / name)
+        (folder / name).symlink_to(exported / name)
     return folder
 
 
@@ -131,7 +136,7 @@ async def test_onnx_agrees_with_torch(
 ) -> None:
     for text in [*questions(), LONG, ""]:
         ours, theirs = await onnx.embed(text), await reference.embed(text)
-        assert float(ours @ theirs) > 0.9999, text[:40]
+        assert float(ours @ theirs) > 0.98, text[:40]  # with weights of 8 bits
 
 
 async def test_any_text_gives_a_unit_vector(
@@ -149,7 +154,7 @@ async def test_any_text_gives_a_unit_vector(
 async def test_ids_name_model_engine_and_dimension_and_fit_their_column(
     onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder
 ) -> None:
-    assert onnx.id == "all-MiniLM-L6-v2@onnx-fp32-384"
+    assert onnx.id == "all-MiniLM-L6-v2@onnx-uint8-384"
     assert reference.id.endswith("@sentence-transformers-384")
     assert len(reference.id) <= 100
     assert reference.id != onnx.id
@@ -157,12 +162,11 @@ async def test_ids_name_model_engine_and_dimension_and_fit_their_column(
 
 def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Settings) -> None:
     settings.VAR_DIR, settings.EMBEDDER = models.parent, "minilm"
-    before = (models / MINILM_ID / "model.onnx").stat().st_mtime_ns
+    before = (models / MINILM_INT8_ID / "model.onnx").stat().st_mtime_ns
     output = StringIO()
     call_command("prepare_embedder", stdout=output)
-    verifier = f"Verifier {verifier_id()}: ready in {models}.\n"
-    assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
-    assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
+    assert output.getvalue() == f"Embedder and verifier {MINILM_INT8_ID}: ready in {models}.\n"
+    assert (models / MINILM_INT8_ID / "model.onnx").stat().st_mtime_ns == before
     assert sorted(path.name for path in models.iterdir()) == sorted(
         [MINILM_ID, MINILM_INT8_ID, WORD_VECTORS_FILE]
     )
@@ -205,15 +209,17 @@ async def test_a_missing_model_is_unavailable_until_it_is_there(
     embedder = OnnxEmbedder(tmp_path)
     with pytest.raises(ToolUnavailable, match="prepare_embedder"):
         await embedder.embed("hello")
-    (tmp_path / MINILM_ID).symlink_to(models / MINILM_ID)
+    for name in (MINILM_INT8_ID, WORD_VECTORS_FILE):
+        (tmp_path / name).symlink_to(models / name)
     assert (await embedder.embed("hello")).shape == (384,)
 
 
 async def test_a_damaged_model_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / MINILM_ID).mkdir()
-    for name in ("model.onnx", "model.weights", "tokenizer.json"):
-        (tmp_path / MINILM_ID / name).write_bytes(b"damaged")
-    assert is_prepared(tmp_path / MINILM_ID)
+    (tmp_path / MINILM_INT8_ID).mkdir()
+    for name in (GRAPH_FILE, TOKENIZER_FILE):
+        (tmp_path / MINILM_INT8_ID / name).write_bytes(b"damaged")
+    (tmp_path / WORD_VECTORS_FILE).touch()
+    assert is_prepared(tmp_path)
     with pytest.raises(ToolUnavailable):
         await OnnxEmbedder(tmp_path).embed("hello")
 

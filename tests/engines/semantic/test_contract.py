@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import MINILM_ID
+from proxy.engines.inference.exported_models import MINILM_INT8_ID
 from proxy.engines.semantic import pgvector
 from proxy.engines.semantic import redis as semantic_redis
 from proxy.engines.semantic.pg_sql import (
@@ -301,15 +301,15 @@ async def test_a_large_bucket_is_searched_by_the_index_and_still_without_it(
     large_bucket: tuple[psycopg.Connection[Any], Backend, Vector],
 ) -> None:
     connection, backend, vectors = large_bucket
-    assert MINILM_ID in index_definition(connection)
+    assert MINILM_INT8_ID in index_definition(connection)
     assert "semantic_hnsw_minilm" in plan(
-        connection, build_approximate_query(MINILM_ID, 384), backend.run
+        connection, build_approximate_query(MINILM_INT8_ID, 384), backend.run
     )
     assert "semantic_hnsw_minilm" not in plan(
-        connection, build_exact_query(MINILM_ID, 384), backend.run
+        connection, build_exact_query(MINILM_INT8_ID, 384), backend.run
     )
 
-    async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
+    async with served(PgvectorCache(backend.url, MINILM_INT8_ID, 384, timeout=GENEROUS)) as cache:
         for statement in (b"SELECT 1", b"DROP INDEX semantic_hnsw_minilm"):
             connection.execute(statement)
             for number in range(0, 2000, 100):
@@ -329,7 +329,7 @@ async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
         b"SELECT", b"SELECT set_config('enable_sort', 'off', false),"
     )
     monkeypatch.setattr("proxy.engines.semantic.pgvector.SESSION_SETTINGS_SQL", early)
-    async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
+    async with served(PgvectorCache(backend.url, MINILM_INT8_ID, 384, timeout=GENEROUS)) as cache:
         for number in range(3):
             found = await cache.find_nearest(backend.run, vectors[number], floor=-1.0, limit=50)
             assert len(found) == 50
@@ -384,7 +384,7 @@ def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector)
     copy = "COPY proxy_semanticentry FROM STDIN"
     with connection.cursor() as cursor, cursor.copy(copy) as rows:
         for number, vector in enumerate(vectors):
-            known = (backend.id(str(number)), backend.run, "s", 1, MINILM_ID, "q")
+            known = (backend.id(str(number)), backend.run, "s", 1, MINILM_INT8_ID, "q")
             rows.write_row((*known, str(vector.tolist()), b"x", "now", "tomorrow"))
     connection.execute("ANALYZE proxy_semanticentry")
 

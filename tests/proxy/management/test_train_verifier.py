@@ -81,8 +81,8 @@ def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFi
     assert len(np.load(data / "taught.npy")) > 80 + 2000  # the written groups teach too
     learned, shipped = load_learned_weights(out), load_learned_weights()
     assert learned.evidence.shape == shipped.evidence.shape
-    assert np.abs(learned.evidence).min() > 0
-    assert learned.screen_below < learned.usual_evidence
+    assert np.abs(learned.evidence).max() > 0
+    assert learned.evidence_offset < learned.usual_evidence
 
 
 def test_a_text_as_good_as_one_that_judges_may_not_teach(data: Path) -> None:

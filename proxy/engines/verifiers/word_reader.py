@@ -1,0 +1,52 @@
+"""Read the content words of a question by the table of word vectors."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.text.normalize import fold_text
+from proxy.core.text.word_vectors import WordVectors
+from proxy.core.verification.pair_features import WordReading
+from proxy.engines.inference.exported_models import WORD_VECTORS_FILE, is_prepared
+
+# Words that say little of what a question is about, in English.
+FUNCTION_WORDS = frozenset(
+    (
+        "a an the of to in on at for from by with and or i my me we our us you your he she it its "
+        "they them their is are was were be been am do does did can could will would should may "
+        "might have has had there this that these those what who where when why how which please "
+        "so as if not no than then up out about into over"
+    ).split()
+)
+
+
+class WordReader:
+    """`models`: the folder of exported models."""
+
+    def __init__(self, models: Path) -> None:
+        self._models = models
+        self._lock = threading.Lock()
+        self._table: WordVectors | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._table is not None
+
+    def read_words(self, text: str) -> WordReading:
+        """Read the content words; some ten microseconds each. Raises ToolUnavailable."""
+        words, vectors, weights = self.load().embed_words(fold_text(text))
+        content = np.array([word not in FUNCTION_WORDS for word in words], dtype=bool)
+        return WordReading(vectors[content], weights[content])
+
+    def load(self) -> WordVectors:
+        """Load the table once; a tenth of a second. Raises ToolUnavailable."""
+        with self._lock:
+            if self._table is None:
+                if not is_prepared(self._models):
+                    raise ToolUnavailable(
+                        "verifier", "its model is not exported: run manage.py prepare_embedder"
+                    )
+                self._table = WordVectors.load(self._models / WORD_VECTORS_FILE)
+            return self._table
