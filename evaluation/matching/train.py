@@ -72,6 +72,7 @@ def run(plan: Plan) -> None:
     pairs = [len(each.pairs) for each, _ in tables]
     print(f"{pairs} pairs, of them {[int(each.is_open.sum()) for each, _ in tables]} left open")
     print(f"{plan.out}: usual evidence {usual:.2f}, {perf_counter() - begun:.0f} s in all")
+    print("Now measure the thresholds that have names: python -m evaluation.matching --write")
 
 
 def refuse_near_texts(groups: Sequence[QuestionGroup], data: Path, reader: PairReader) -> None:

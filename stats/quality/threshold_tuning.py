@@ -95,7 +95,7 @@ def build_tuning_report(
     Of the plan's requests that finished, shadow mode included.
     """
     column = "score" if plan.match == "verified" else "similarity"
-    places = sorted({*thresholds, plan.similarity_threshold})
+    places = sorted({*thresholds, plan.threshold})
     sums: dict[str, Aggregate] = {
         "n_requests": Count("pk", filter=CLIENT_REQUESTS),
         "n_exact": Count("pk", filter=IS_EXACT | WOULD_EXACT),
@@ -149,7 +149,7 @@ def _build_threshold_row(
         threshold=threshold,
         hit_rate=compute_hit_rate(found["n_exact"] + value["semantic"], found["n_requests"]),
         saved=sum(priced, Decimal(0)) if priced else None,
-        in_force=threshold == plan.similarity_threshold,
+        in_force=threshold == plan.threshold,
         **{name: value[name] for name in ("semantic", "unjudged", "reported", *SAMPLE_VERDICTS)},
     )
 
