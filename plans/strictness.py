@@ -55,9 +55,12 @@ class SetCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """A threshold of the verifier's score, with the counts of each set that judged it."""
+    """A threshold of the verifier's score, with the counts of each set that judged it.
 
-    name: Strictness
+    `name`: "" of a number that a plan may have instead.
+    """
+
+    name: Strictness | Literal[""] = ""
     threshold: float
     sets: Mapping[str, SetCounts]
 
@@ -78,10 +81,20 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoints:
-    """`verifier`: the id of the weights whose score these thresholds are of."""
+    """What was measured of one verifier.
+
+    `verifier`: the id of the weights whose score these thresholds are of; `points`: by name;
+    `numbers`: the thresholds of a careful and a bold plan without a name.
+    """
 
     verifier: str
     points: Mapping[Strictness, OperatingPoint]
+    numbers: tuple[OperatingPoint, ...]
+
+    @property
+    def all_points(self) -> list[OperatingPoint]:
+        """Every threshold that was measured, the lowest first."""
+        return sorted((*self.points.values(), *self.numbers), key=lambda each: each.threshold)
 
 
 def read_operating_points(path: Path = OPERATING_POINTS_PATH) -> OperatingPoints:
@@ -89,17 +102,16 @@ def read_operating_points(path: Path = OPERATING_POINTS_PATH) -> OperatingPoints
     row: dict[str, Any] = json.loads(path.read_bytes())
     return OperatingPoints(
         verifier=row["verifier"],
-        points={
-            name: OperatingPoint(
-                name=name,
-                threshold=row["points"][name]["threshold"],
-                sets={
-                    each: SetCounts(**counts)
-                    for each, counts in row["points"][name]["sets"].items()
-                },
-            )
-            for name in STRICTNESS_NAMES
-        },
+        points={name: _read_point(row["points"][name], name) for name in STRICTNESS_NAMES},
+        numbers=tuple(_read_point(each) for each in row["numbers"]),
+    )
+
+
+def _read_point(row: dict[str, Any], name: Strictness | Literal[""] = "") -> OperatingPoint:
+    return OperatingPoint(
+        name=name,
+        threshold=row["threshold"],
+        sets={each: SetCounts(**counts) for each, counts in row["sets"].items()},
     )
 
 

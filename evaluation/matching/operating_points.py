@@ -29,6 +29,8 @@ TRAPS_SERVED: Final[Mapping[Strictness, tuple[float, float]]] = {
     "balanced": (0.03, 0.04),
     "wide": (0.06, 0.05),
 }
+# Thresholds that plans have without a name: the guide's bold and careful ones.
+NUMBERS: Final = (0.80, 0.90)
 SCORE_DIGITS: Final = 3  # of a threshold, so that pages show the very number that decides
 
 
@@ -63,13 +65,21 @@ def measure_operating_points(
 
     `sets`: the judging sets by name; `tables`: those that teach.
     """
-    points = {}
-    for name, threshold in find_named_thresholds(tables, weights).items():
-        points[name] = {
-            "threshold": threshold,
-            "sets": {each: count_served(table, weights, threshold) for each, table in sets.items()},
-        }
-    return {"verifier": verifier_id(), "points": points}
+    named = find_named_thresholds(tables, weights)
+    return {
+        "verifier": verifier_id(),
+        "points": {
+            name: _measure_threshold(sets, weights, threshold) for name, threshold in named.items()
+        },
+        "numbers": [_measure_threshold(sets, weights, threshold) for threshold in NUMBERS],
+    }
+
+
+def _measure_threshold(
+    sets: Mapping[str, PairTable], weights: LearnedWeights, threshold: float
+) -> dict[str, Any]:
+    counts = {name: count_served(table, weights, threshold) for name, table in sets.items()}
+    return {"threshold": threshold, "sets": counts}
 
 
 def count_served(table: PairTable, weights: LearnedWeights, threshold: float) -> dict[str, int]:

@@ -101,7 +101,7 @@ class PlanForm(EditConflictForm):
         )
         self._set_choice_field(
             "strictness",
-            [("", "A number: the similarity threshold below"), *_list_strictness_choices()],
+            [("", "By number: the similarity threshold below"), *_list_strictness_choices()],
         )
         for name, needs in FIELD_DEPENDENCIES.items():
             if name in self.fields:
@@ -175,16 +175,16 @@ def _list_strictness_choices() -> list[tuple[str, str]]:
     """List each name of a threshold with what was measured at it."""
     labels = SETTINGS_BY_COLUMN["strictness"].choices
     return [
-        (point.name, f"{labels[point.name]} ({_describe_point(point)})")
+        (point.name, f"{labels[point.name].partition(':')[0]}: {_describe_figures(point)}")
         for point in get_operating_points().points.values()
     ]
 
 
-def _describe_point(point: OperatingPoint) -> str:
+def _describe_figures(point: OperatingPoint) -> str:
     counts = point.sets[SHOWN_SET]
     return (
-        f"{counts.recall:.0%} of hard rewordings found, "
-        f"{counts.wrong_share:.1%} of what is served wrong"
+        f"finds {counts.recall:.0%} of hard rewordings, "
+        f"{counts.wrong_share:.1%} of what it serves is wrong"
     )
 
 

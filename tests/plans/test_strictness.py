@@ -216,7 +216,8 @@ def test_the_form_shows_each_name_with_its_figures(staff: Client) -> None:
     shown = text(staff, ADD)
     for point in POINTS.values():
         fow = point.sets["fow-cache"]
-        assert f"{fow.recall:.0%} of hard rewordings found, {fow.wrong_share:.1%} of what" in shown
+        told = f"finds {fow.recall:.0%} of hard rewordings, {fow.wrong_share:.1%} of what it serves"
+        assert f"{point.name.capitalize()}: {told} is wrong" in shown
     assert "What was measured at each name" in shown
     assert all(title in shown for title in QUESTION_SET_TITLES.values())
     for point in POINTS.values():

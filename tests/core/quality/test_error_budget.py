@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from plans.snapshot import CacheSettings, PlanSnapshot
-from plans.strictness import get_operating_points
+from plans.strictness import Strictness, get_operating_points
 from proxy.core.quality.anomaly import BLOCK_QUESTIONS
 from proxy.core.quality.cohort import derive_cohort
 from proxy.core.quality.error_budget import MAX_MONITORS, ErrorBudgets, TierState
@@ -46,10 +46,8 @@ def test_a_threshold_by_name_is_in_force_and_a_cohort_of_its_own() -> None:
     number = get_operating_points().points["wide"].threshold
     wide = plan(strictness="wide")
     assert ErrorBudgets().tier_state(wide, "b", TENANT) == TierState(number)
-    cohorts = [
-        derive_cohort(CacheSettings(**cache), "judge")
-        for cache in ({}, {"strictness": "strict"}, {"strictness": "wide"})
-    ]
+    names: tuple[Strictness | None, ...] = (None, "strict", "wide")
+    cohorts = [derive_cohort(CacheSettings(strictness=name), "judge") for name in names]
     assert cohorts[0] == cohorts[1] != cohorts[2]  # strict is the default number
 
 
