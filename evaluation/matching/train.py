@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evaluation.matching.logistic import Logistic, fit_logistic
 from evaluation.matching.nearness import find_near_texts, list_judging_texts
+from evaluation.matching.operating_points import find_evidence_at
 from evaluation.matching.readings import PairReader
 from evaluation.matching.tables import PairTable, build_teaching_tables
 from evaluation.matching.written_sets import QuestionGroup, read_groups
@@ -102,13 +103,8 @@ def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
 
 def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
     """Return the evidence at which as many traps are served as the usual threshold may."""
-    found = [0.0]
-    for (each, _), share in zip(tables, (GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED), strict=True):
-        traps = np.sort(each.rank(evidence.weigh(each.features))[~each.labels])[::-1]
-        allowed = int(share * len(traps))
-        if allowed < len(traps) and np.isfinite(traps[allowed]):
-            found.append(float(traps[allowed]))
-    return max(found)
+    weighed = [evidence.weigh(each.features) for each, _ in tables]
+    return find_evidence_at(tables, weighed, (GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED))
 
 
 def find_screen(tables: Tables, evidence: Logistic, screen: Logistic) -> float:
