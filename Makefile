@@ -116,19 +116,19 @@ eval-cache: $(INSTALLED) ## Score what the semantic cache serves, here and over 
 	@echo "Scoring the semantic cache on $(DATA)"
 	@$(BIN)/python -m evaluation.cache --data $(DATA) $(if $(JSON),--json $(JSON))
 
-eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON=file)
+eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON=file, STRICTNESS=name)
 	@$(BIN)/python manage.py prepare_embedder
-	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON)) $(if $(STRICTNESS),--strictness $(STRICTNESS))
 
 eval-hostile: $(INSTALLED) ## Ask a running gateway what is easily taken for something else, some 3 minutes; fails when it does (JSON=file)
 	@$(BIN)/python manage.py prepare_embedder
 	@$(BIN)/python -m evaluation.cache.hostile $(if $(JSON),--json $(JSON))
 
-eval-matching: $(INSTALLED) ## Compare what could tell a reworded question from another one, some 6 minutes (DATA=folder)
+eval-matching: $(INSTALLED) ## Compare what could tell a reworded question from another one, some 6 minutes (DATA=folder, WRITE=1: fit the thresholds that have names)
 	@echo "Preparing the models"
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Fitting and comparing decisions on $(DATA)"
-	@$(BIN)/python -m evaluation.matching --data $(DATA)
+	@$(BIN)/python -m evaluation.matching --data $(DATA) $(if $(WRITE),--write)
 
 eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file, PLOT=file.svg)
 	@echo "Preparing the embedder"

@@ -4,6 +4,7 @@ A plan that is not active serves nothing.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -28,7 +29,9 @@ def _list_cache_risks(before: CacheSettings | None, after: CacheSettings | None)
         return []
     if before is None:
         return ["Answers are cached and given again."]
-    found = list(_iter_risks("cache", before, after, _find_conditions(before, after)))
+    # Of thresholds by name their numbers are compared.
+    old, new = (replace(each, similarity_threshold=each.threshold) for each in (before, after))
+    found = list(_iter_risks("cache", old, new, _find_conditions(before, after)))
     if after.backend and not before.backend:
         found.append(
             "Questions in other words are answered again: some of those answers will be wrong."

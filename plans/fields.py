@@ -387,17 +387,46 @@ PLAN_SETTINGS: Final = (
         ),
         description=(
             "The score or cosine that a stored question must reach for its answer to be served. A "
-            "request may raise it, not lower it."
+            "request may raise it, not lower it. Does something only while strictness is null."
         ),
-        needs=_COMPARES,
+        needs=f"{_COMPARES} strictness=",
         danger="Lower: more hits, and more of them wrong.",
         risks=(
+            # Strictness is compared by its threshold (`plans.change_risks`).
             ChangeRisk(
                 "lowered",
                 "A lower threshold reuses more answers, and more of them will be wrong.",
                 "semantic",
             ),
         ),
+        unreplayed="",
+    ),
+    PlanSetting(
+        half="cache",
+        name="strictness",
+        kind="choice",
+        default=None,
+        nullable=True,
+        null_means="similarity_threshold decides",
+        choices={
+            "strict": "Strict: fewest wrong answers",
+            "balanced": "Balanced: more rewordings, a few more wrong answers",
+            "wide": "Wide: most rewordings, to be used with an error budget",
+        },
+        label="How well questions must agree",
+        help=(
+            "A name for a score of the verifier, by the share of near traps (another question in "
+            "nearly the same words) that it lets pass. With a number you choose the score yourself."
+        ),
+        description=(
+            "A threshold of the verifier's score by name, in place of similarity_threshold, by the "
+            "share of near traps that it serves: strict at most 1 %, balanced some 3 %, wide some "
+            "5 %. null: similarity_threshold decides. Needs match verified."
+        ),
+        needs=f"{_COMPARES} match=verified",
+        danger="wide: most rewordings and most wrong answers; set max_error_rate beside it.",
+        # Told of similarity_threshold, which this replaces.
+        risks=(),
         unreplayed="",
     ),
     PlanSetting(
@@ -778,6 +807,7 @@ FORM_SECTIONS: Final = (
             "exact",
             "backend",
             "match",
+            "strictness",
             "similarity_threshold",
             "context",
             "scope",

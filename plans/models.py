@@ -26,6 +26,7 @@ from plans.fields import (
 from plans.pricing import BASE_RATE_NAMES, Price
 from plans.records import ConfigHistory
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, PlanSnapshot
+from plans.strictness import find_threshold
 
 PLAN_NAME_VALIDATOR = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
@@ -217,6 +218,7 @@ class Plan(models.Model):
     exact = setting_field("exact")
     backend = setting_field("backend")
     similarity_threshold = setting_field("similarity_threshold")
+    strictness = setting_field("strictness")
     match = setting_field("match")
     context = setting_field("context")
     window = setting_field("window", models.PositiveSmallIntegerField)
@@ -250,6 +252,11 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def threshold(self) -> float:
+        """The score or cosine that a stored question must reach, also while the cache is off."""
+        return find_threshold(self.strictness, self.match, self.similarity_threshold)
 
     def build_snapshot(self) -> PlanSnapshot:
         """Build the frozen copy that the request path uses."""

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from plans.strictness import Strictness, find_threshold
+
 PlanMode = Literal["active", "shadow", "off"]
 CompressionFocus = Literal["question", "none"]
 CompressionWhen = Literal["always", "saves"]
@@ -52,6 +54,8 @@ class CacheSettings:
     backend: str | None = "pgvector_semantic"
     # From 0 to 1, of the verifier's calibrated score or of the cosine, as `match` says.
     similarity_threshold: float = 0.85
+    # A threshold of the verifier's score by name. None: similarity_threshold decides.
+    strictness: Strictness | None = None
     match: MatchMethod = "verified"
     # What of a chat before its last question must agree: strict: all, to the letter; window: the
     # last `window` turns, by meaning; last_message: nothing.
@@ -75,6 +79,11 @@ class CacheSettings:
     max_temperature: float = 1.0
     time_sensitive: bool = False
     personal: bool = False
+
+    @property
+    def threshold(self) -> float:
+        """The score or cosine that a stored question must reach, as the plan says."""
+        return find_threshold(self.strictness, self.match, self.similarity_threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

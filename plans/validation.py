@@ -29,7 +29,7 @@ MAX_STRAY_TURN_SHARE: Final = 0.01  # share of later turns that is tolerated
 PLAN_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_COMPRESSION: Final = CompressionSettings(**build_defaults("compression"))
 DEFAULT_CACHE: Final = CacheSettings(**build_defaults("cache"))
-READ_ONLY_FIELDS: Final = frozenset({"tenant", "created_at", "updated_at"})
+READ_ONLY_FIELDS: Final = frozenset({"tenant", "notes", "created_at", "updated_at"})
 NOT_YET_SUPPORTED: Final = frozenset({
     "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
@@ -176,6 +176,14 @@ def _validate_cache(
             (
                 "False without a backend would cache nothing. Set one of them, or the "
                 "whole cache to null."
+            ),
+        )
+    if cache.strictness is not None and cache.match != "verified":
+        problems.setdefault(
+            "cache.strictness",
+            (
+                f"{cache.strictness} is a score of the verifier: it needs match verified. null is "
+                "accepted too: similarity_threshold decides."
             ),
         )
     if cache.max_error_rate is not None:

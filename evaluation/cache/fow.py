@@ -19,13 +19,15 @@ from demo.management_api import ApiError
 from demo.processes import StartError, reach_loopback_directly
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 from evaluation.cache.door import AT_ONCE, Door, doors
+from plans.strictness import STRICTNESS_NAMES
 from proxy.core.types import Message
 
 VAR = ROOT / "var" / "fow"
-# A chat of the second set never has the same earlier turns as its partner.
+# The cache of each set's plan. A chat of the second set never has the same earlier turns as its
+# partner.
 PLANS: dict[str, dict[str, Any]] = {
-    "questions": {"cache": {}},
-    "conversations": {"cache": {"context": "window"}},
+    "questions": {},
+    "conversations": {"context": "window"},
 }
 
 
@@ -33,10 +35,17 @@ def main() -> int:
     """0 when it ended well, 1 with a line on stderr when not."""
     parser = argparse.ArgumentParser(prog="python -m evaluation.cache.fow", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--strictness", choices=STRICTNESS_NAMES, help="of both plans; default: the number"
+    )
     arguments = parser.parse_args()
     reach_loopback_directly()
+    plans = {
+        name: {"cache": cache | {"strictness": arguments.strictness}}
+        for name, cache in PLANS.items()
+    }
     try:
-        with fresh(VAR) as var, doors(var, PLANS) as opened:
+        with fresh(VAR) as var, doors(var, plans) as opened:
             found = {dataset: report(door, dataset) for dataset, door in opened.items()}
     except (ApiError, StartError, WorkspaceBusy, httpx.HTTPError) as error:
         print(f"eval-fow: {error}", file=sys.stderr)

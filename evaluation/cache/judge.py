@@ -72,7 +72,7 @@ class Judge:
 
     def near(self, asked: str, stored: str, *, rules: bool) -> bool:
         """The cosine reaches a plan's threshold and, with `rules`, none of them objects."""
-        return self.cosine(asked, stored) >= PLAN.similarity_threshold and not (
+        return self.cosine(asked, stored) >= PLAN.threshold and not (
             rules and veto_question(asked, stored)
         )
 
@@ -86,7 +86,7 @@ class Judge:
             asked,
             stored,
             tools,
-            threshold=PLAN.similarity_threshold,
+            threshold=PLAN.threshold,
             seconds=PATIENCE,
             similarity=cosine,
         )

@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 
 from demo.workspace import MODELS
+from evaluation.matching.operating_points import weigh_table, write_operating_points
 from evaluation.matching.readings import PairReader
 from evaluation.matching.sources import Pair, read_sources
 from evaluation.matching.tables import (
@@ -45,7 +46,13 @@ DECISIONS: tuple[tuple[str, list[int]], ...] = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.matching", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of evaluation data")
-    data = parser.parse_args().data
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the thresholds that have names, and what they serve, for plans and docs",
+    )
+    arguments = parser.parse_args()
+    data = arguments.data
     reader, groups = PairReader(MODELS), read_groups()
     try:
         refuse_near_texts(groups, data, reader)
@@ -55,8 +62,11 @@ def main() -> int:
     judging = list_judging_sets(data)
     judging["written groups"] = build_group_pairs([each for each in groups if not each.teaches])
     sets = {name: build_table(pairs, reader) for name, pairs in judging.items()}
-    compare_decisions(sets, build_teaching_tables(read_sources(data), groups, reader, seed=5))
+    teachers = build_teaching_tables(read_sources(data), groups, reader, seed=5)
+    compare_decisions(sets, teachers)
     print_operating_points(sets)
+    if arguments.write:
+        write_operating_points(sets, teachers)
     time_reading(judging["questions"][:TIMED_PAIRS])
     return 0
 
@@ -94,8 +104,7 @@ def print_operating_points(sets: dict[str, PairTable]) -> None:
     for more in (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5):
         least, cells = weights.usual_evidence + more, []
         for table in sets.values():
-            evidence = table.features @ weights.evidence + weights.evidence_offset
-            served, same = table.rank(evidence) >= least, table.labels
+            served, same = table.rank(weigh_table(table, weights)) >= least, table.labels
             wrong = (served & ~same).sum()
             cells.append(
                 f"{wrong / max(1, served.sum()):.3f} {(served & same).sum() / same.sum():.3f} "

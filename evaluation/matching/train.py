@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evaluation.matching.logistic import Logistic, fit_logistic
 from evaluation.matching.nearness import find_near_texts, list_judging_texts
+from evaluation.matching.operating_points import find_evidence_at
 from evaluation.matching.readings import PairReader
 from evaluation.matching.sources import read_sources, table
 from evaluation.matching.tables import PairTable, build_teaching_tables
@@ -71,6 +72,7 @@ def run(plan: Plan) -> None:
     pairs = [len(each.pairs) for each, _ in tables]
     print(f"{pairs} pairs, of them {[int(each.is_open.sum()) for each, _ in tables]} left open")
     print(f"{plan.out}: usual evidence {usual:.2f}, {perf_counter() - begun:.0f} s in all")
+    print("Now measure the thresholds that have names: python -m evaluation.matching --write")
 
 
 def refuse_near_texts(groups: Sequence[QuestionGroup], data: Path, reader: PairReader) -> None:
@@ -100,17 +102,8 @@ def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
 
 def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
     """Return the evidence at which as many traps are served as the usual threshold may."""
-    found = [0.0]
-    ranked = [each.rank(evidence.weigh(each.features))[~each.labels] for each, _ in tables]
-    for served, share in (
-        (ranked[0], GROUP_TRAPS_SERVED),
-        (np.concatenate(ranked[1:]), OTHER_TRAPS_SERVED),
-    ):
-        traps = np.sort(served)[::-1]
-        allowed = int(share * len(traps))
-        if allowed < len(traps) and np.isfinite(traps[allowed]):
-            found.append(float(traps[allowed]))
-    return max(found)
+    weighed = [evidence.weigh(each.features) for each, _ in tables]
+    return find_evidence_at(tables, weighed, (GROUP_TRAPS_SERVED, OTHER_TRAPS_SERVED))
 
 
 def fit_bound(tables: Tables, evidence: Logistic) -> tuple[Floats, float]:

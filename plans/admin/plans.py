@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -22,6 +22,8 @@ from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import PlanForm
 from plans.import_export.resources import PlanResource
 from plans.models import Plan
+from plans.plan_warnings import list_plan_warnings
+from plans.strictness import get_operating_points
 
 MINUS_SIGN = "\N{MINUS SIGN}"
 
@@ -76,9 +78,17 @@ class PlanAdmin(
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        context["operating_points"] = get_operating_points().points.values()
         if plan := context.get("original"):
             context["snippets"] = build_plan_snippets(plan, request)
+            context["plan_warnings"] = list_plan_warnings(plan.build_snapshot())
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the plan, and say of its settings what may be a mistake."""
+        super().save_model(request, obj, form, change)
+        for text in list_plan_warnings(obj.build_snapshot()):
+            self.message_user(request, text, messages.WARNING)
 
     @admin.display(description="Owner", ordering="tenant")
     def owner_name(self, plan: Plan) -> str:

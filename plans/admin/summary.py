@@ -15,7 +15,8 @@ def summarize_plan(plan: Plan) -> str:
     if found.cache and found.cache.exact:
         parts.append("answers identical requests again")
     if found.cache and found.cache.backend:
-        parts.append(f"also questions in other words from {found.cache.similarity_threshold:g} on")
+        name = f", {found.cache.strictness}" if found.cache.strictness else ""
+        parts.append(f"also questions in other words from {found.cache.threshold:g} on{name}")
     if found.cache:
         parts.append(f"for {format_duration(found.cache.ttl)}")
     text = ", ".join(parts) or "does nothing"

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from plans import presets, records, validation
 from plans.fields import SETTINGS_BY_COLUMN, PlanHalf, PlanSetting, list_settings
 from plans.models import Plan
+from plans.plan_warnings import list_plan_warnings
 
 # They come before the plan's own settings.
 _FIRST_FIELDS: Final = ("plan_name", "preset", "mode", "compression", "cache")
@@ -97,7 +98,10 @@ class PlanSerializer(serializers.Serializer[Plan]):
         child=serializers.CharField(),
         read_only=True,
         required=False,
-        help_text="Of a preset: what could not be as it says, and why.",
+        help_text=(
+            "Settings that are accepted and may be a mistake; of a new plan's preset also what "
+            "could not be as it says. Absent: none."
+        ),
     )
     version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
     tenant = serializers.CharField(
@@ -119,12 +123,14 @@ class PlanSerializer(serializers.Serializer[Plan]):
     def to_representation(self, instance: Plan) -> dict[str, Any]:
         plan = instance.build_snapshot()
         own = {each.name: getattr(plan, each.name) for each in list_settings("")}
+        warnings = list_plan_warnings(plan)
         return {
             "plan_name": plan.name,
             "mode": own.pop("mode"),
             "compression": _read_settings("compression", plan.compression),
             "cache": _read_settings("cache", plan.cache),
             **own,
+            **({"notes": warnings} if warnings else {}),
             "version": plan.version,
             "tenant": instance.tenant.slug if instance.tenant else None,
             "created_at": instance.created_at.isoformat(),

@@ -51,12 +51,15 @@ class PlansView(APIView):
         Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out
         is off when the other one is given; a plan that gives neither takes both with their
         defaults. null turns a half off. `preset` fills in what the body leaves open; settings of it
-        that cannot run here are left out and listed in `notes`. A field that the gateway does not
-        know, or cannot honour as it runs now, is refused with its name.
+        that cannot run here are left out and listed in `notes`, where settings that may be a
+        mistake are too. A field that the gateway does not know, or cannot honour as it runs now, is
+        refused with its name.
         """
         notes: list[str] = []
         plan = services.create_plan(owner=get_plan_owner(request), body=request.data, notes=notes)
-        shown = PlanSerializer(plan).data | ({"notes": notes} if notes else {})
+        shown = dict(PlanSerializer(plan).data)
+        notes += shown.get("notes", [])
+        shown |= {"notes": notes} if notes else {}
         return Response(
             shown,
             status=status.HTTP_201_CREATED,

@@ -4,7 +4,7 @@ Plans are validated by `plans.validation`, as over the API.
 """
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 
@@ -24,6 +24,9 @@ from plans.forms.edit_conflicts import EditConflictForm
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.pricing import BASE_RATE_NAMES
 from plans.snapshot import ALL_ROUTES, is_route_granted
+from plans.strictness import OperatingPoint, get_operating_points
+
+SHOWN_SET: Final = "fow-cache"  # whose figures stand beside a threshold's name
 
 
 def find_only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
@@ -96,6 +99,10 @@ class PlanForm(EditConflictForm):
             "judge_model",
             [("", "Rules: nobody is paid"), *((route, route) for route in routes)],
         )
+        self._set_choice_field(
+            "strictness",
+            [("", "By number: the similarity threshold below"), *_list_strictness_choices()],
+        )
         for name, needs in FIELD_DEPENDENCIES.items():
             if name in self.fields:
                 self.fields[name].widget.attrs["data-needs"] = needs
@@ -162,6 +169,23 @@ class PlanForm(EditConflictForm):
         body["compression"] = halves["compression"] | {"engine": engine} if engine else None
         body["cache"] = halves["cache"] if values.get("cache_enabled") else None
         return body
+
+
+def _list_strictness_choices() -> list[tuple[str, str]]:
+    """List each name of a threshold with what was measured at it."""
+    labels = SETTINGS_BY_COLUMN["strictness"].choices
+    return [
+        (point.name, f"{labels[point.name].partition(':')[0]}: {_describe_figures(point)}")
+        for point in get_operating_points().points.values()
+    ]
+
+
+def _describe_figures(point: OperatingPoint) -> str:
+    counts = point.sets[SHOWN_SET]
+    return (
+        f"finds {counts.recall:.0%} of hard rewordings, "
+        f"{counts.wrong_share:.1%} of what it serves is wrong"
+    )
 
 
 class LinesField(forms.CharField):

@@ -22,7 +22,7 @@ from plans.pricing import BASE_RATE_NAMES
 from plans.snapshot import CacheSettings, CompressionSettings
 
 SECTION_SETTINGS: Final = {"compression": CompressionSettings, "cache": CacheSettings}
-EXCLUDED_FIELDS: Final = frozenset({"created_at", "updated_at"})
+EXCLUDED_FIELDS: Final = frozenset({"notes", "created_at", "updated_at"})
 TEXT_COLUMNS: Final = frozenset({"plan_name", "tenant", "mode"})
 AMOUNT_COLUMNS: Final = BASE_RATE_NAMES
 MAX_HISTORY_RECORDS: Final = 200  # searched for the exported version

@@ -237,7 +237,7 @@ class AcceptanceModel:
 
     def estimate(self, row: RecordedRequest, cosine: float) -> float | None:
         """Return the probability for this pair; None if it cannot be estimated."""
-        least = self._cache.similarity_threshold
+        least = self._cache.threshold
         if self._cache.match == "cosine" and cosine < least - SAME_PAIR_TOLERANCE:
             return 0.0
         if (
@@ -258,7 +258,7 @@ class AcceptanceModel:
         if row.tier != "semantic" and row.reason not in THRESHOLD_REASONS:
             return False
         number = row.score if self._cache.match == "verified" else row.similarity
-        return None if number is None else number >= self._cache.similarity_threshold
+        return None if number is None else number >= self._cache.threshold
 
 
 def _fit_isotonic(known: Sequence[tuple[float, bool]]) -> list[tuple[float, float]]:

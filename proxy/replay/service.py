@@ -233,6 +233,6 @@ def _load_samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None)
 
 
 def _estimate_at_threshold(samples: list[Sample], cache: CacheSettings | None) -> ErrorRateEstimate:
-    threshold = cache.similarity_threshold if cache else 1.0
+    threshold = cache.threshold if cache else 1.0
     # Only the rate is used, whatever the limit.
     return estimate_error_rate(samples, limit=MAX_ERROR_RATE, threshold=threshold)

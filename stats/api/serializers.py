@@ -226,7 +226,9 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
             "all tenants."
         )
     )
-    plan_threshold = serializers.FloatField(help_text="The plan's cache.similarity_threshold.")
+    plan_threshold = serializers.FloatField(
+        help_text="The plan's cache.similarity_threshold, or that of its cache.strictness."
+    )
     number = serializers.ChoiceField(
         choices=("score", "cosine"),
         help_text="What the thresholds are compared with: the verifier's score, or the cosine.",

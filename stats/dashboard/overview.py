@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db.models import Q
 
 from plans.models import Plan, Tenant
+from plans.plan_warnings import list_plan_warnings
 from stats.dashboard.annotations import load_annotations
 from stats.dashboard.charts import (
     build_chart_series,
@@ -69,6 +70,7 @@ def build_overview(
         "budgets": list(zip(kept_to, found, strict=True)),
         "budget_plans": list({each.plan.pk: each.plan for each in kept_to}.values()),
         "rate_end": end,
+        "plan_warnings": _list_warnings(wanted, tenant),
         "reasons": selectors.count_reasons(wanted.rollup_query),
         "requests": list_latest_requests(wanted) if wanted.key_id else None,
         "step": "" if sums.requests else find_next_step(tenant, any_request=fresh.last is not None),
@@ -111,6 +113,21 @@ def _load_visible_budgets(wanted: ReportFilter, tenant: Tenant | None) -> list[P
     found = load_error_budgets(RollupQuery(start=wanted.start, end=wanted.end, tenant_id=of), rows)
     # Of a platform plan a tenant's users see their own budget only.
     return [each for each in found if tenant is None or each.plan.tenant_id or each.tenant]
+
+
+def _list_warnings(wanted: ReportFilter, tenant: Tenant | None) -> list[tuple[Plan, str]]:
+    """List what may be a mistake in the plans that the viewer may change, with the plan."""
+    # No other setting is warned of: the query finds the few plans that it can be about.
+    rows = Plan.objects.filter(cache_enabled=True, strictness__isnull=False)
+    if tenant is not None:
+        rows = rows.filter(tenant=tenant)
+    if wanted.plan_id is not None:
+        rows = rows.filter(pk=wanted.plan_id)
+    return [
+        (plan, text)
+        for plan in rows.order_by("name")
+        for text in list_plan_warnings(plan.build_snapshot())
+    ]
 
 
 def _rank_groups(wanted: ReportFilter, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:

@@ -189,9 +189,7 @@ def _estimate_tenant_error_rate(
     """Estimate the error rate at the threshold that the samples support."""
     assert cache.max_error_rate is not None  # noqa: S101 -- only of plans with a budget
     counted = list(window)
-    threshold = learn_threshold(
-        counted, limit=cache.max_error_rate, threshold=cache.similarity_threshold
-    )
+    threshold = learn_threshold(counted, limit=cache.max_error_rate, threshold=cache.threshold)
     return estimate_error_rate(counted, limit=cache.max_error_rate, threshold=threshold)
 
 
@@ -219,7 +217,7 @@ def _build_error_budget(
         limit=cache.max_error_rate or 0.0,
         sample_rate=cache.sample_rate,
         number="score" if verified else "cosine",
-        plan_threshold=cache.similarity_threshold,
+        plan_threshold=cache.threshold,
         estimate=found,
         off_at=off_at,
         reason=switch.reason if switch else "",

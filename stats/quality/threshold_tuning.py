@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db.models import Aggregate, Count, Q, Sum
 
 from plans.models import Plan
+from plans.strictness import get_operating_points
 from stats.analysis import confidence
 from stats.events import compute_hit_rate
 from stats.reports.rollup_query import RollupQuery
@@ -95,7 +96,7 @@ def build_tuning_report(
     Of the plan's requests that finished, shadow mode included.
     """
     column = "score" if plan.match == "verified" else "similarity"
-    places = sorted({*thresholds, plan.similarity_threshold})
+    places = sorted({*thresholds, plan.threshold})
     sums: dict[str, Aggregate] = {
         "n_requests": Count("pk", filter=CLIENT_REQUESTS),
         "n_exact": Count("pk", filter=IS_EXACT | WOULD_EXACT),
@@ -149,7 +150,7 @@ def _build_threshold_row(
         threshold=threshold,
         hit_rate=compute_hit_rate(found["n_exact"] + value["semantic"], found["n_requests"]),
         saved=sum(priced, Decimal(0)) if priced else None,
-        in_force=threshold == plan.similarity_threshold,
+        in_force=threshold == plan.threshold,
         **{name: value[name] for name in ("semantic", "unjudged", "reported", *SAMPLE_VERDICTS)},
     )
 
@@ -163,10 +164,10 @@ MIN_MEASURED_REQUESTS: Final = (
     50  # requests with a number; with fewer, a curve of the plan's own would be noise
 )
 CURVE_THRESHOLDS: Final = tuple(step / 100 for step in range(50, 101, 5))
-# On 1,671 pairs of everyday questions (docs/verifier.md): of the pairs with one answer the share
-# found, of those found the share wrong.
-PUBLIC_VERIFIED_POINTS: Final = ((0.80, 0.894, 0.013), (0.85, 0.886, 0.010), (0.90, 0.868, 0.007))
-PUBLIC_COSINE_POINTS: Final = ((0.85, 0.772, 0.024),)
+PUBLIC_SET: Final = "questions"  # of `plans.strictness`: everyday questions
+# On 1,671 of them (docs/verifier.md): of the pairs with one answer the share found, of those found
+# the share wrong.
+PUBLIC_COSINE_PAIRS, PUBLIC_COSINE_POINTS = 1671, ((0.85, 0.772, 0.024),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,14 @@ class CurvePoint:
 class ThresholdCurve:
     """The curve of a plan, by its own requests (`is_own`) or else by public data.
 
-    `measured`: requests of the plan that had a number to compare.
+    `measured`: requests of the plan that had a number to compare; `public_pairs`: those of the
+    public data, 0 if the curve is the plan's own.
     """
 
     points: tuple[CurvePoint, ...]
     is_own: bool
     measured: int
+    public_pairs: int = 0
 
 
 def build_threshold_curve(plan: Plan) -> ThresholdCurve:
@@ -208,12 +211,23 @@ def build_threshold_curve(plan: Plan) -> ThresholdCurve:
         build_plan_query(plan, None, start=oldest), plan, thresholds=CURVE_THRESHOLDS
     )
     if found.measured < MIN_MEASURED_REQUESTS:
-        public = PUBLIC_VERIFIED_POINTS if plan.match == "verified" else PUBLIC_COSINE_POINTS
-        return ThresholdCurve(
-            tuple(CurvePoint(*values) for values in public), is_own=False, measured=found.measured
-        )
+        return _build_public_curve(plan, found.measured)
     return ThresholdCurve(
         tuple(CurvePoint(row.threshold, row.hit_rate, row.wrong_rate) for row in found.rows),
         is_own=True,
         measured=found.measured,
     )
+
+
+def _build_public_curve(plan: Plan, measured: int) -> ThresholdCurve:
+    """Build the curve of public data, for a plan with too few requests of its own."""
+    if plan.match != "verified":
+        points = tuple(CurvePoint(*values) for values in PUBLIC_COSINE_POINTS)
+        return ThresholdCurve(points, False, measured, PUBLIC_COSINE_PAIRS)
+    found = get_operating_points().all_points
+    counts = [point.sets[PUBLIC_SET] for point in found]
+    points = tuple(
+        CurvePoint(point.threshold, each.recall, each.wrong_share)
+        for point, each in zip(found, counts, strict=True)
+    )
+    return ThresholdCurve(points, False, measured, counts[0].right + counts[0].traps)

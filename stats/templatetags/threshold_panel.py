@@ -5,6 +5,7 @@ from typing import Any, Final
 from django import forms, template
 
 from plans.models import Plan
+from plans.strictness import STRICTNESS_NAMES, find_threshold
 from stats.quality.threshold_tuning import ThresholdCurve, build_threshold_curve
 
 register = template.Library()
@@ -32,17 +33,16 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
     # `original` may hold a draft; the threshold in force is that of the saved row.
     saved = Plan.objects.get(pk=original.pk)
     drawn = build_threshold_curve(saved)
+    drafted = _find_drafted_threshold(form, saved)
     wrong = [(point.threshold, point.wrong) for point in drawn.points if point.wrong is not None]
     most = max([share for _, share in wrong] or [0])
     return {
         "curve": drawn,
         "number": "verifier's score" if saved.match == "verified" else "cosine",
-        "saved": saved.similarity_threshold,
-        "drafted": form["similarity_threshold"].value(),
-        "saved_at": _scale_threshold(saved.similarity_threshold),
-        "drafted_at": _scale_threshold(
-            _parse_threshold(form["similarity_threshold"].value(), saved.similarity_threshold)
-        ),
+        "saved": saved.threshold,
+        "drafted": drafted,
+        "saved_at": _scale_threshold(saved.threshold),
+        "drafted_at": _scale_threshold(_parse_threshold(drafted, saved.threshold)),
         "hits": _build_polyline([(point.threshold, point.hit_rate) for point in drawn.points], 1),
         "wrongs": _build_polyline(wrong, _find_axis_end(most)),
         "dots": [
@@ -53,12 +53,19 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
             for at, share in wrong
         ],
         "top": _find_axis_end(most),
-        "nearest": find_nearest_point(drawn, saved.similarity_threshold),
+        "nearest": find_nearest_point(drawn, saved.threshold),
         "width": CHART_WIDTH,
         "height": CHART_HEIGHT,
         "ticks": [(_scale_threshold(step / 10), step / 10) for step in range(5, 11)],
         "low": MIN_THRESHOLD,
     }
+
+
+def _find_drafted_threshold(form: forms.BaseForm, saved: Plan) -> Any:
+    """Return the threshold that the form holds, as it was typed."""
+    name, match = form["strictness"].value(), form["match"].value()
+    typed = form["similarity_threshold"].value()
+    return find_threshold(name, match, typed) if name in STRICTNESS_NAMES else typed
 
 
 def _find_axis_end(most: float) -> float:

@@ -1,19 +1,24 @@
-// Hides what does nothing beside what is chosen. `data-needs` of a field: `name` (chosen at all) or `name=value`, all of them.
+// Hides what does nothing beside what is chosen. `data-needs` of a field: `name` (chosen at all), `name=value` or `name=` (not chosen), all
+// of them; what is `data-beside` a field is hidden with it.
 // A hidden field is sent all the same, so nothing is lost by looking at other choices; one with an error is always shown.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
   const field = (name) => document.querySelector(`.form-row [name="${name}"]`);
   const value = (one) => (one.type === "checkbox" ? (one.checked ? "on" : "") : one.value);
+  const needsMet = (one) => !one.dataset.needs || one.dataset.needs.split(" ").every(met);
   const met = (need) => {
     const [name, wanted] = need.split("=");
     const one = field(name);
-    return !one || (wanted ? value(one) === wanted : value(one) !== "");
+    // What is hidden says nothing.
+    const said = one && needsMet(one) ? value(one) : "";
+    return !one || (wanted === undefined ? said !== "" : said === wanted);
   };
   const show = () => {
     for (const one of document.querySelectorAll("[data-needs]")) {
       const row = one.closest(".form-row");
-      row.hidden = !row.querySelector(".errorlist") && !one.dataset.needs.split(" ").every(met);
+      row.hidden = !row.querySelector(".errorlist") && !needsMet(one);
+      for (const beside of document.querySelectorAll(`[data-beside="${one.name}"]`)) beside.hidden = row.hidden;
     }
     for (const section of document.querySelectorAll("fieldset.module")) {
       const rows = [...section.querySelectorAll(".form-row")];
@@ -23,6 +28,13 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("input", show);
   document.addEventListener("change", show);
   show();
+});
+
+// What was measured stands under the names that it is about.
+document.addEventListener("DOMContentLoaded", () => {
+  const figures = document.querySelector('[data-beside="strictness"]');
+  const chosen = document.getElementById("id_strictness");
+  if (figures && chosen) chosen.closest(".form-row").after(figures);
 });
 
 // The slider beside the curve and the number field say the same; the words are those of the nearest point of the table.

@@ -51,6 +51,35 @@ def test_the_slider_and_the_number_are_one(page: Page, plan: str) -> None:
     assert page.locator("[data-mark]").get_attribute("x1") == "448"
 
 
+def test_a_name_hides_the_number_it_replaces_and_a_cosine_hides_the_names(
+    page: Page, plan: str, screens: Path | None
+) -> None:
+    page.goto(f"{plan}change/")
+    names, number = (
+        page.get_by_label("How well questions must agree"),
+        page.get_by_label("Similarity threshold"),
+    )
+    figures = page.get_by_role("heading", name="What was measured at each name")
+    curve = page.get_by_role("heading", name="What the threshold does")
+    expect(number).to_be_visible()
+    expect(figures).to_be_visible()
+    names.select_option("wide")
+    expect(number).not_to_be_visible()
+    expect(curve).not_to_be_visible()
+    shoot(page, screens, "plan-strictness")
+    page.get_by_label("Questions match by").select_option("cosine")
+    expect(names).not_to_be_visible()
+    expect(figures).not_to_be_visible()
+    expect(number).to_be_visible()
+    page.get_by_label("Questions match by").select_option("verified")
+    expect(names).to_have_value("wide")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("A lower threshold reuses more answers")).to_be_visible()
+    page.get_by_label("Why?").fill("More rewordings")
+    page.get_by_role("button", name="Save this change").click()
+    expect(page.get_by_text("cache.strictness wide without an error budget")).to_be_visible()
+
+
 def test_a_risky_change_asks_is_noted_and_taken_back(
     page: Page, plan: str, screens: Path | None
 ) -> None:

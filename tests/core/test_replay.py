@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
+from plans.strictness import get_operating_points
 from proxy.core.replay import MIN_SAMPLES, RecordedRequest, find_neighbours, replay_requests
 from proxy.pipeline.ledger_records import pack_vector
 
@@ -233,3 +234,17 @@ def test_a_packed_vector_keeps_its_direction() -> None:
     vector /= np.linalg.norm(vector)
     again = np.frombuffer(b64decode(pack_vector(vector)), dtype=np.int8).astype(np.float32)
     assert float(vector @ again / np.linalg.norm(again)) > 0.999
+
+
+def test_a_name_in_place_of_the_number_is_replayed_by_its_threshold() -> None:
+    points = get_operating_points().points
+    between = (points["strict"].threshold + points["balanced"].threshold) / 2
+    rows = [
+        past(0, "a", vector=toward(1.0)),
+        past(10, "b", vector=toward(0.9), reason="verifier", similarity=0.9, score=between),
+    ]
+    hits = {
+        name: replay_requests(rows, NEAR, replace(NEAR, strictness=name)).gained
+        for name in (None, *points)
+    }
+    assert hits == {None: 0, "strict": 0, "balanced": 1, "wide": 1}

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
+from plans.strictness import get_operating_points
 from tests.support.fakes import FakeVerifier, World, ask, body, full_plan, restated
+
+POINTS = get_operating_points().points
 
 
 def near(world: World, stored: str) -> None:
@@ -63,6 +66,25 @@ async def test_a_request_may_raise_the_threshold_of_the_score_and_never_lower_it
             )
             == outcome
         )
+
+
+async def test_a_wider_name_serves_what_a_stricter_one_does_not() -> None:
+    between = (POINTS["strict"].threshold + POINTS["balanced"].threshold) / 2
+    found = {}
+    for name in (*POINTS, None):
+        cache = CacheSettings(strictness=name, similarity_threshold=0.99)
+        world = World(plan=full_plan(cache=cache), verifier=FakeVerifier(says=between))
+        found[name] = await asked_near(
+            world, "Where is the station", "Where can the station be found"
+        )
+        raised = await asked_near(
+            world,
+            "How much is it",
+            "What does it cost",
+            cache={"similarity_threshold": between + 0.01},
+        )
+        assert raised == "miss"
+    assert found == {"strict": "miss", "balanced": "semantic", "wide": "semantic", None: "miss"}
 
 
 async def test_the_rules_come_first_and_save_the_verifier_the_work() -> None:

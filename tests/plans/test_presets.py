@@ -18,6 +18,7 @@ from plans import capabilities, presets, services
 from plans.capabilities import EngineOption
 from plans.client_snippets import KEY_VARIABLE
 from plans.models import Plan, Tenant
+from plans.strictness import get_operating_points
 from proxy.upstreams.services import put_route, put_upstream
 from stats.models.rollups import Rollup
 from tests.plans.admin.test_plans import PLAN
@@ -269,7 +270,9 @@ def test_without_traffic_the_threshold_shows_public_figures_and_says_so(staff: C
     assert "too few requests of its own" in shown
     assert "Saved: 0.85" in shown
     assert "<span data-drafted>0.8</span>" in shown
-    assert shown.count("data-at=") == 3
+    assert shown.count("data-at=") == 5
+    counts = get_operating_points().points["strict"].sets["questions"]
+    assert f"{counts.right + counts.traps:,} pairs of everyday questions" in shown
 
 
 # The list

@@ -88,11 +88,19 @@ def draw_ledger_columns() -> str:
     return reference_tables.draw_ledger_columns()
 
 
+def draw_operating_points() -> str:
+    """What was measured at each threshold that has a name, set by set."""
+    from tests.support import reference_tables
+
+    return reference_tables.draw_operating_points()
+
+
 PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
     ("ARCHITECTURE.md", "chain", draw_chain),
     ("docs/plan-settings.md", "settings", draw_plan_settings),
     ("docs/stats.md", "fields", draw_stats_fields),
     ("docs/ledger.md", "columns", draw_ledger_columns),
+    ("docs/verifier.md", "strictness", draw_operating_points),
 )
 
 

@@ -15,6 +15,7 @@ from plans.api.serializers import (
     PlanChangeSerializer,
     PlanSerializer,
 )
+from plans.strictness import get_operating_points
 from proxy.core.compression.algorithm_registry import ENGINES
 from proxy.core.text.languages import LANGUAGES
 from proxy.engines.registry import SEMANTIC_CACHES
@@ -131,6 +132,23 @@ def _show_default(field: Field) -> str:
 
 def _number(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value:,}"
+
+
+def draw_operating_points() -> str:
+    """One row for each name of a threshold and set of questions, then the traps written here."""
+    lines = [
+        "| Strictness | Score | Set | Rewordings found | Wrong of what is served | Traps served |",
+        "| --- | ---: | --- | ---: | ---: | ---: |",
+    ]
+    for point in get_operating_points().points.values():
+        name = f"`{point.name}` | {point.threshold:g}"
+        lines += [
+            f"| {name} | {title} | {each.recall:.3f} | {each.wrong_share:.3f} "
+            f"| {each.trap_share:.3f} |"
+            for title, each in point.question_sets.items()
+        ]
+        lines.append(f"| {name} | near traps written here | | | {point.written_trap_share:.3f} |")
+    return "\n".join(lines)
 
 
 def draw_stats_fields() -> str:

@@ -18,7 +18,7 @@ def derive_cohort(cache: CacheSettings, judge: str) -> str:
         cache.match,
         cache.context,
         window,
-        cache.similarity_threshold,
+        cache.threshold,
         judge,
     )
     # Left out where unset: plans without a judge model keep the cohort of their samples.

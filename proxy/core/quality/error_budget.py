@@ -80,11 +80,7 @@ class ErrorBudgets:
     def tier_state(self, plan: PlanSnapshot, basis: str, tenant: int) -> TierState:
         """Return the tier's current state for this tenant. Only for plans with a cache."""
         book = self._samples_by_tier.get((plan.id, basis, tenant))
-        return (
-            book.state
-            if book and book.state
-            else TierState(_cache_settings(plan).similarity_threshold)
-        )
+        return book.state if book and book.state else TierState(_cache_settings(plan).threshold)
 
     def retain_cohorts(self, terms: Collection[PlanCohort]) -> None:
         """Drop the samples of all other plans and cohorts."""
@@ -186,7 +182,7 @@ class ErrorBudgets:
             book, compute_window_size(cache.max_error_rate), self._clock()
         )
         threshold = learn_threshold(
-            book.samples.values(), limit=cache.max_error_rate, threshold=cache.similarity_threshold
+            book.samples.values(), limit=cache.max_error_rate, threshold=cache.threshold
         )
         was_off = book.state.off_reason if book.state else ""
         book.state = TierState(threshold, was_off if off is None else off)

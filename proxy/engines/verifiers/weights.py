@@ -49,15 +49,16 @@ def load_learned_weights(path: Path = LEARNED_WEIGHTS_PATH) -> LearnedWeights:
 
 def compute_score(features: Floats, weights: LearnedWeights) -> float:
     """Return the score of a pair with these `FEATURES`, a probability."""
-    return _to_score(float(features @ weights.evidence) + weights.evidence_offset, weights)
+    return score_evidence(float(features @ weights.evidence) + weights.evidence_offset, weights)
 
 
 def bound_score(cheap_features: Floats, weights: LearnedWeights) -> float:
     """Return the score that hardly a pair with these `CHEAP_FEATURES` exceeds."""
-    return _to_score(float(cheap_features @ weights.bound) + weights.bound_offset, weights)
+    return score_evidence(float(cheap_features @ weights.bound) + weights.bound_offset, weights)
 
 
-def _to_score(evidence: float, weights: LearnedWeights) -> float:
+def score_evidence(evidence: float, weights: LearnedWeights) -> float:
+    """Return the score of this evidence, a probability."""
     usual = np.log(USUAL_SCORE / (1 - USUAL_SCORE))
     return float(1 / (1 + np.exp(-(evidence - weights.usual_evidence + usual))))
 

@@ -67,11 +67,7 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 def effective_threshold(call: Call) -> float:
     """Return the highest of the plan's or learned threshold, the request's and the feedback's."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
-    ours = (
-        call.plan.cache.similarity_threshold
-        if call.learned_threshold is None
-        else call.learned_threshold
-    )
+    ours = call.plan.cache.threshold if call.learned_threshold is None else call.learned_threshold
     # A request can raise the threshold, never lower it.
     return max(
         ours, call.chat_request.cache_controls.similarity_threshold or 0.0, call.feedback_threshold

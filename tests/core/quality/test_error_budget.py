@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from plans.snapshot import CacheSettings, PlanSnapshot
+from plans.strictness import Strictness, get_operating_points
 from proxy.core.quality.anomaly import BLOCK_QUESTIONS
 from proxy.core.quality.cohort import derive_cohort
 from proxy.core.quality.error_budget import MAX_MONITORS, ErrorBudgets, TierState
@@ -39,6 +40,15 @@ def feed(
 
 def test_a_plan_that_nothing_is_known_of_has_its_own_threshold() -> None:
     assert ErrorBudgets().tier_state(plan(similarity_threshold=0.9), "b", TENANT) == TierState(0.9)
+
+
+def test_a_threshold_by_name_is_in_force_and_a_cohort_of_its_own() -> None:
+    number = get_operating_points().points["wide"].threshold
+    wide = plan(strictness="wide")
+    assert ErrorBudgets().tier_state(wide, "b", TENANT) == TierState(number)
+    names: tuple[Strictness | None, ...] = (None, "strict", "wide")
+    cohorts = [derive_cohort(CacheSettings(strictness=name), "judge") for name in names]
+    assert cohorts[0] == cohorts[1] != cohorts[2]  # strict is the default number
 
 
 def test_a_broken_budget_turns_the_tier_off_once() -> None:

@@ -21,6 +21,7 @@ CACHE = {
     "backend": "pgvector_semantic",
     "match": "verified",
     "similarity_threshold": 0.85,
+    "strictness": None,
     "max_error_rate": None,
     "sample_rate": 0.05,
     "judge_model": None,

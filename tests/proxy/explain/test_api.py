@@ -10,6 +10,7 @@ import pytest
 import redis
 from django.test import Client
 
+from plans.strictness import get_operating_points
 from tests.support.gateways import ROUTE
 from tests.support.tenants import Both, ask, two_tenants
 from tests.support.upstream import completion
@@ -86,6 +87,13 @@ def event(both: Both, request_id: str) -> tuple[str, str, str, list[str]]:
                 return row
             time.sleep(0.05)
     raise AssertionError(f"{request_id} was not recorded")
+
+
+def test_it_shows_the_threshold_of_a_name(both: Both) -> None:
+    plan = both.plan(cache={"strictness": "wide"})
+    number = get_operating_points().points["wide"].threshold
+    found = both.explain(plan, ask("How can I enable two-factor login?"), admin="acme").json()
+    assert (found["semantic"]["match"], found["semantic"]["threshold"]) == ("verified", number)
 
 
 def test_it_shows_keys_neighbours_verdicts_and_the_cut(both: Both) -> None:

@@ -119,6 +119,12 @@ def test_a_threshold_that_nothing_reaches_loses_the_near_hits_alone(gateway: Gat
     assert float(found["then"]["paid_usd"]) > float(found["now"]["paid_usd"])
 
 
+def test_a_threshold_by_name_is_replayed_and_hides_no_change(gateway: Gateway) -> None:
+    found = tried(gateway, "desk", cache={"strictness": "strict", "similarity_threshold": 1.0})
+    assert found["now"] == found["then"]
+    assert found["not_replayed"] == []
+
+
 def test_no_cache_at_all_pays_for_everything(gateway: Gateway) -> None:
     found = tried(gateway, "desk", cache=None)
     assert (found["then"]["exact_hits"], found["then"]["semantic_hits"], found["keys_touched"]) == (

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from plans.models import Plan, Tenant
+from plans.strictness import get_operating_points
 from stats.models.requests import RequestEvent
 from stats.quality.threshold_tuning import THRESHOLDS
 from tests.stats.api.test_stats import hit
@@ -37,6 +38,14 @@ def seen(who: Manager, query: str = "") -> dict[str, Any]:
 def at(found: dict[str, Any], threshold: float) -> dict[str, Any]:
     (row,) = [row for row in found["thresholds"] if row["threshold"] == threshold]
     return dict(row)
+
+
+def test_a_threshold_by_name_is_the_one_in_force(platform: Manager) -> None:
+    platform.create(cache={"strictness": "balanced", "max_error_rate": 0.05})
+    number = get_operating_points().points["balanced"].threshold
+    rows = seen(platform)["thresholds"]
+    assert [row["threshold"] for row in rows if row["in_force"]] == [number]
+    assert at({"thresholds": rows}, 0.85)["in_force"] is False
 
 
 def test_without_traffic_nothing_is_claimed(platform: Manager, plan: Plan) -> None:

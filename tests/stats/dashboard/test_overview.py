@@ -393,3 +393,18 @@ def test_plans_of_one_name_have_a_mark_each() -> None:
     marks = [mark.url for mark in load_annotations(asked, None) if mark.name == "same"]
     assert len(marks) == 2
     assert all(f"/plan/{plan.pk}/" in "".join(marks) for plan in (logged, other))
+
+
+def test_settings_that_may_be_a_mistake_are_told_to_the_plan_s_owner(
+    staff: Client, of_acme: Client, acme: Tenant
+) -> None:
+    Plan.objects.create(name="common", strictness="wide")
+    Plan.objects.create(name="own", strictness="wide", tenant=acme)
+    Plan.objects.create(name="watched", strictness="wide", tenant=acme, max_error_rate=0.05)
+    told = "without an error budget"
+    assert page(staff).count(told) == 2
+    shown = page(of_acme)
+    assert shown.count(told) == 1
+    assert re.search(r"own\s*: cache\.strictness wide", shown)
+    one = Plan.objects.get(name="watched")
+    assert told not in page(staff, f"?plan={one.pk}")
