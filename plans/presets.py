@@ -1,7 +1,7 @@
 """Presets: named settings with their risk and measured error rates, fitted to the running system.
 
-The figures are those of docs/verifier.md, docs/context.md and of `make eval-compression`; a test
-compares them with the documents.
+The figures are those of plans/operating_points.json, docs/verifier.md, docs/context.md and of `make
+eval-compression`; a test compares them with the documents.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities
+from plans.strictness import OperatingPoint, get_operating_points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,19 @@ class FittedPreset:
         return {"compression": self.compression, "cache": self.cache}
 
 
+def _describe_wrong_answers(threshold: float) -> str:
+    """Say how many of the answers reused at this threshold of the verifier were wrong."""
+    points: dict[float, OperatingPoint] = {
+        each.threshold: each for each in get_operating_points().all_points
+    }
+    questions, quora = (points[threshold].sets[name] for name in ("questions", "Quora"))
+    return (
+        f"Wrong among reused answers: {100 * questions.wrong_share:.1f} % on "
+        f"{questions.right + questions.traps:,} pairs of everyday questions, "
+        f"{100 * quora.wrong_share:.1f} % on Quora's harder ones"
+    )
+
+
 PRESETS: Final = {
     preset.name: preset
     for preset in (
@@ -62,9 +76,8 @@ PRESETS: Final = {
                 "hundred may be wrong."
             ),
             measured=(
-                "Wrong among reused answers: 1.0 % on 1,671 pairs of everyday questions, 4.8 % on "
-                "Quora's harder ones, none of 392 in chats. Reuse turns itself off when samples "
-                "show more than 2 % for certain."
+                f"{_describe_wrong_answers(0.85)}, none of 392 in chats. Reuse turns itself off "
+                "when samples show more than 2 % for certain."
             ),
             compression={"engine": "text_rank", "max_input_tokens": 4096, "when": "saves"},
             cache={"similarity_threshold": 0.85, "max_error_rate": 0.02, "ttl": 3600},
@@ -77,8 +90,7 @@ PRESETS: Final = {
                 "answers, and facts lost from chats."
             ),
             measured=(
-                "Wrong among reused answers: 1.3 % on 1,671 pairs of everyday questions, 6.0 % on "
-                "Quora's harder ones. Of the hardest long chats (locomo), cut to 2,048 tokens, "
+                f"{_describe_wrong_answers(0.80)}. Of the hardest long chats (locomo), cut to 2,048 tokens, "
                 "82.8 % of what a question needed was still sent, 88.7 % at 4,096. Reuse turns "
                 "itself off when samples show more than 5 % for certain."
             ),
@@ -136,8 +148,8 @@ def _fit_semantic_cache(
     notes.append(
         f"Questions match by the cosine at {FALLBACK_COSINE_THRESHOLD}, because the verifier does "
         "not run: "
-        f"{refusal} Then 2.4 % of the reused answers were wrong on the same everyday "
-        "questions, 6.5 % on Quora's."
+        f"{refusal} Then 1.8 % of the reused answers were wrong on everyday questions, "
+        "6.4 % on Quora's."
     )
     return {
         "backend": chosen.name,

@@ -12,11 +12,12 @@ _NEGATIONS = frozenset(
 )
 # "I don't know how" asks how: a text with this word may have a negation more or less.
 _UNSURE_WORD = "unsure"
-# Verbs that negate the one after them: fail to arrive, avoid paying.
+# Verbs that negate the one after them: fail to arrive, avoid paying, stop watering.
 _NEGATING_VERBS = frozenset(
     (
         "fail fails failed failing avoid avoids avoided avoiding refuse refuses refused refusing "
-        "refrain refrains refrained prevent prevents prevented preventing decline declines declined"
+        "refrain refrains refrained prevent prevents prevented preventing decline declines declined "
+        "stop stops stopped quit quits cease ceases ceased"
     ).split()
 )
 _NEGATING_PHRASES = (("far", "from"), ("instead", "of"), ("rather", "than"))
