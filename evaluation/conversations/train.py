@@ -1,0 +1,126 @@
+"""Learn what speaks for two chats that differ in their words to share an answer.
+
+Called by `manage.py train_conversations`. The written conversations alone teach. The sums are
+numpy's, so the weights differ in their last digits from one machine to another.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.conversations.boosting import BoostingPlan, TreeLearner
+from evaluation.conversations.decide import DecidedPairs, PairDecider
+from evaluation.conversations.written_pairs import (
+    DROPPED_EXCHANGE,
+    Part,
+    Row,
+    build_chat_pairs,
+    get_part,
+)
+from evaluation.matching.nearness import find_near_texts, list_judging_texts
+from evaluation.matching.readings import PairReader
+from evaluation.matching.train import TooNear
+from evaluation.matching.written_sets import read_conversations
+from proxy.core.verification.boosted_trees import BoostedTrees, build_trees
+from proxy.core.verification.chat_features import CHAT_FEATURE_SIGNS, CHAT_FEATURES
+
+Floats = NDArray[np.float64]
+
+# Of each kind, by part.
+PAIRS: dict[Part, int] = {"teach": 600, "cut": 300, "judge": 300}
+# Of the traps that set the cut, at most so many are served.
+TRAPS_SERVED = 0.005
+# A chat that lacks an exchange reads like one without an aside, and the larger part of what these
+# teach would be noise. They do not set the cut: no cut keeps them out.
+DROPPED_EXCHANGE_WEIGHT = 0.4
+BOOSTING = BoostingPlan()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationPlan:
+    """`data`: a folder of evaluation data, that judges; `models`: that of exported models."""
+
+    data: Path
+    models: Path
+    out: Path
+    seed: int = 1
+
+
+def run(plan: ConversationPlan) -> None:
+    """Write the weights, and print what they serve. Raises OSError and TooNear."""
+    begun = perf_counter()
+    rows = read_conversations()
+    refuse_near_rows(rows, plan)
+    decider = PairDecider(plan.models)
+    parts = {part: decide_part(rows, part, decider, seed=plan.seed) for part in PAIRS}
+    trees, offset = learn_trees(parts["teach"])
+    built = build_trees(trees, offset)
+    cut = find_cut(parts["cut"], weigh_rows(built, parts["cut"].features))
+    weights = {"features": CHAT_FEATURES, "cut": round(cut, 4), "offset": offset, "trees": trees}
+    plan.out.write_text(json.dumps(weights, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"{int(parts['teach'].is_open.sum())} open pairs teach; cut {cut:.2f}")
+    print("\n".join(describe_kinds(parts["judge"], built, cut)))
+    print(f"{plan.out}: {perf_counter() - begun:.0f} s in all")
+
+
+def refuse_near_rows(rows: Sequence[Row], plan: ConversationPlan) -> None:
+    """Raise TooNear when a written text is as good as one of the folder's."""
+    texts = [text for row in rows for text in _iter_texts(row)]
+    if near := find_near_texts(texts, list_judging_texts(plan.data), PairReader(plan.models)):
+        raise TooNear("\n".join(f"{text} | {other}" for text, other in near))
+
+
+def _iter_texts(row: Row) -> Iterator[str]:
+    for name in ("question", "question_reworded", "user", "offer", "offer_reworded", "rival"):
+        yield from [row[name]] if name in row else []
+    yield from row.get("exchange", ())
+    for name in ("history", "reworded"):
+        yield from (text for exchange in row.get(name, ()) for text in exchange)
+
+
+def decide_part(
+    rows: Sequence[Row], part: Part, decider: PairDecider, *, seed: int
+) -> DecidedPairs:
+    """Make the pairs of a part and apply the rules to them."""
+    some = [row for row in rows if get_part(row) == part]
+    return decider.decide_rules(build_chat_pairs(some, PAIRS[part], seed=seed))
+
+
+def learn_trees(part: DecidedPairs) -> tuple[list[list[list[float]]], float]:
+    """Learn from the open pairs whose questions match, right ones and traps of equal weight."""
+    some = part.is_open & part.matches
+    labels = part.labels[some]
+    weights = np.where(part.kinds[some] == DROPPED_EXCHANGE, DROPPED_EXCHANGE_WEIGHT, 1.0)
+    for label in (True, False):
+        weights[labels == label] *= len(labels) / 2 / weights[labels == label].sum()
+    signs = list(CHAT_FEATURE_SIGNS.values())
+    return TreeLearner(part.features[some], signs, BOOSTING).learn(labels, weights)
+
+
+def weigh_rows(trees: BoostedTrees, rows: Floats) -> Floats:
+    """Return the evidence of each row."""
+    return np.array([trees.weigh(row) for row in rows])
+
+
+def find_cut(part: DecidedPairs, evidence: Floats) -> float:
+    """Return the least cut, at or above even odds, at which few enough traps are served."""
+    traps = ~part.labels & (part.kinds != DROPPED_EXCHANGE)
+    allowed = int(TRAPS_SERVED * traps.sum()) - int((part.is_served & part.matches & traps).sum())
+    some = np.sort(evidence[traps & part.is_open & part.matches])[::-1]
+    if len(some) <= max(0, allowed):
+        return 0.0
+    return max(0.0, float(np.nextafter(some[max(0, allowed)], np.inf)))
+
+
+def describe_kinds(part: DecidedPairs, trees: BoostedTrees, cut: float) -> Iterator[str]:
+    """Yield a line for each kind: how many of its pairs are served, all checks applied."""
+    served = part.decide(weigh_rows(trees, part.features), cut)
+    for kind in dict.fromkeys(part.kinds.tolist()):
+        some = part.kinds == kind
+        label = "same" if part.labels[some][0] else "trap"
+        yield f"{kind:44} {label} {served[some].mean():7.3f} of {int(some.sum())}"

@@ -1,0 +1,217 @@
+"""Read a chat for comparison: its sentences without small talk, as vectors and digests of words."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.core.formats.chat_completions import extract_text
+from proxy.core.types import Message
+from proxy.core.verification.english import is_english
+from proxy.core.verification.notation import Notation, parse_notation
+from proxy.core.verification.parsed_text import (
+    FILLERS,
+    LINKS,
+    ParsedText,
+    canonicalize_word,
+    parse_text_memoized,
+)
+from proxy.core.verification.rules.names import contains_known_name
+from proxy.core.verification.rules.negation import has_odd_negations
+from proxy.core.verification.rules.numbers import AMBIGUOUS_NUMBER_WORDS
+from proxy.core.verification.small_talk import is_small_talk
+
+Vectors = NDArray[np.float32]
+EmbedTexts = Callable[[Sequence[str]], Vectors]
+
+# Sentences of one chat before its question; a chat with more is not read. Each is some 200 bytes of
+# an entry.
+MAX_SENTENCES = 240
+# What is known of a word, and of a sentence.
+CONTENT, NUMBER, NAME, LOOSE_NUMBER = 1, 2, 4, 8
+REPLY, NEGATED, LITERAL, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS = (1 << bit for bit in range(8))
+# A stored vector has a byte for each dimension.
+_VECTOR_SCALE = 127
+
+# As in prose, but for the full stop in 4.5 or example.org.
+_SENTENCE = re.compile(r"[^.!?\n]*+(?:[.!?]++(?=[^\s.!?])[^.!?\n]*+)*+[.!?]*+\s*+")
+_INSTRUCTION = re.compile(
+    r"\b(answer|answers|reply|replies|respond|say|pretend|act|imagine|role|from now|always|never|"
+    r"whatever|everything|anyone|everyone|everybody|translate|ignore|instructions?|rules?|"
+    r"remember|mode|suppose|assume|language|english|french|german|spanish|bullets?|json|formal|"
+    r"brief|briefly|short|words)\b",
+    re.IGNORECASE,
+)
+_YES_WORDS = frozenset("yes yeah yep yup sure absolutely definitely correct".split())
+_NO_WORDS = frozenset("no nope nah not never".split())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SentenceReading:
+    """What is kept of a sentence.
+
+    `flags`: REPLY and others. `turn`: of the message, from 0. `digest`: equal for sentences that
+    say the same literally. `words`: digests of canonical words, in order; `kinds`: CONTENT and
+    others of each word.
+    """
+
+    flags: int
+    turn: int
+    digest: int
+    words: tuple[int, ...]
+    kinds: bytes
+
+    @property
+    def is_reply(self) -> bool:
+        return bool(self.flags & REPLY)
+
+    def pick_words(self, kind: int) -> frozenset[int]:
+        """Return the digests of the words of a kind."""
+        return frozenset(
+            word for word, has in zip(self.words, self.kinds, strict=True) if has & kind
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChatReading:
+    """A chat as it is compared, the same whichever chat it is compared with.
+
+    `sentences`: those before the question, without small talk. `vectors`: float32, a unit row for
+    each sentence and, last, one for the question; zeros without a known word.
+    """
+
+    sentences: tuple[SentenceReading, ...]
+    question: SentenceReading
+    vectors: Vectors
+
+
+def read_chat(messages: Sequence[Message], embed: EmbedTexts) -> ChatReading | None:
+    """Read messages that end with a user's; None if they have too many sentences.
+
+    `embed` returns a vector for each text, of any length. Linear in the length of the chat.
+    """
+    texts: list[str] = []
+    sentences: list[SentenceReading] = []
+    answers = False
+    for turn, message in enumerate(messages[:-1]):
+        if message["role"] not in ("user", "assistant"):
+            continue
+        role = REPLY if message["role"] == "assistant" else ANSWERS * answers
+        kept = list(_iter_sentences(extract_text(message) or "", keeps_all=bool(role & ANSWERS)))
+        if len(sentences) + len(kept) > MAX_SENTENCES:
+            return None
+        texts += kept
+        sentences += [_read_sentence(text, turn, role) for text in kept]
+        answers = bool(role & REPLY and kept and "?" in kept[-1])
+    question = extract_text(messages[-1]) or ""
+    vectors = embed([*texts, question])
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return ChatReading(
+        tuple(sentences),
+        _read_sentence(question, len(messages) - 1, 0),
+        np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32),
+    )
+
+
+def _iter_sentences(text: str, *, keeps_all: bool) -> Iterator[str]:
+    """Yield the sentences that are no small talk."""
+    # What a formula or an indented line depends on shows in nothing less than the message.
+    if parse_notation(text).is_formal:
+        yield text
+        return
+    for match in _SENTENCE.finditer(text):
+        sentence = match[0].strip()
+        if sentence and (keeps_all or not is_small_talk(sentence)):
+            yield sentence
+
+
+def _read_sentence(text: str, turn: int, role: int) -> SentenceReading:
+    reading, notation = parse_text_memoized(text), parse_notation(text)
+    first = next(iter(reading.tokens), "")
+    flags = (
+        role
+        | NEGATED * has_odd_negations(reading)
+        | LITERAL * (notation.is_formal or not is_english(text))
+        | INSTRUCTS * bool(_INSTRUCTION.search(text))
+        | AFFIRMS * (first in _YES_WORDS)
+        | DENIES * (first in _NO_WORDS)
+        | ASKS * text.rstrip().endswith("?")
+    )
+    words = tuple(digest_word(canonicalize_word(token)) for token in reading.tokens)
+    kinds = bytes(_classify_word(token, reading) for token in reading.tokens)
+    return SentenceReading(flags, turn, _digest_literally(text, notation), words, kinds)
+
+
+def _classify_word(token: str, reading: ParsedText) -> int:
+    word = canonicalize_word(token)
+    kind = CONTENT * (token not in FILLERS and word not in LINKS)
+    if token[0].isdecimal():
+        return kind | NUMBER
+    if token in AMBIGUOUS_NUMBER_WORDS:
+        return kind | LOOSE_NUMBER
+    return kind | NAME * (token in reading.names or contains_known_name((word,)))
+
+
+def _digest_literally(text: str, notation: Notation) -> int:
+    literal = "\0".join(notation.literal) or text
+    return int.from_bytes(blake2b(literal.encode(errors="replace"), digest_size=8).digest(), "big")
+
+
+@lru_cache(maxsize=20_000)
+def digest_word(word: str) -> int:
+    """Return 32 bits of a canonical word's digest."""
+    return int.from_bytes(blake2b(word.encode(errors="replace"), digest_size=4).digest(), "big")
+
+
+# Words such as `first`, by digest, with the digest of the number that they may stand for.
+LOOSE_NUMBERS = {
+    digest_word(canonicalize_word(word)): digest_word(value)
+    for word, value in AMBIGUOUS_NUMBER_WORDS.items()
+}
+
+
+def pack_reading(reading: ChatReading) -> bytes:
+    """Pack a reading for an entry: some 200 bytes a sentence."""
+    rows = [
+        [
+            each.flags,
+            each.turn,
+            each.digest,
+            np.array(each.words, dtype=np.uint32).tobytes(),
+            each.kinds,
+        ]
+        for each in (*reading.sentences, reading.question)
+    ]
+    vectors = np.round(reading.vectors * _VECTOR_SCALE).astype(np.int8)
+    packed: bytes = msgpack.packb([rows, vectors.shape[1], vectors.tobytes()])
+    return packed
+
+
+def unpack_reading(packed: bytes) -> ChatReading | None:
+    """Return the packed reading, or None for anything else."""
+    try:
+        rows, dimension, vectors = msgpack.unpackb(packed)
+        sentences = [_unpack_sentence(*row) for row in rows]
+        table = np.frombuffer(vectors, dtype=np.int8).reshape(len(sentences), dimension)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return None
+    if not 0 < len(sentences) <= MAX_SENTENCES + 1:
+        return None
+    lengths = np.linalg.norm(table.astype(np.float32), axis=1, keepdims=True)
+    unit = table / np.where(lengths == 0, 1, lengths)
+    return ChatReading(tuple(sentences[:-1]), sentences[-1], unit.astype(np.float32))
+
+
+def _unpack_sentence(
+    flags: int, turn: int, digest: int, words: bytes, kinds: bytes
+) -> SentenceReading:
+    """Raises ValueError or TypeError for values that `pack_reading` does not write."""
+    found = tuple(np.frombuffer(words, dtype=np.uint32).tolist())
+    if len(found) != len(kinds) or not all(isinstance(each, int) for each in (flags, turn, digest)):
+        raise ValueError("no sentence")
+    return SentenceReading(flags, turn, digest, found, kinds)
