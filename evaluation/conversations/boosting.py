@@ -20,8 +20,8 @@ MAX_BINS = 32
 class BoostingPlan:
     """`min_weight`: of the rows of a leaf; `ridge`: holds its value near zero."""
 
-    trees: int = 200
-    leaves: int = 6
+    trees: int = 100
+    leaves: int = 4
     rate: float = 0.06
     min_weight: float = 60.0
     ridge: float = 5.0
@@ -61,9 +61,7 @@ class TreeLearner:
         ).astype(np.int64)
         self._flat = self._codes + np.arange(features.shape[1]) * (MAX_BINS + 1)
 
-    def learn(
-        self, labels: NDArray[np.bool_], weights: Floats
-    ) -> tuple[list[list[Node]], float]:
+    def learn(self, labels: NDArray[np.bool_], weights: Floats) -> tuple[list[list[Node]], float]:
         """Return the trees and the offset. `weights`: one a row."""
         share = float(weights @ labels / weights.sum())
         offset = float(np.log(share / (1 - share)))

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from evaluation.cache.judge import Judge
 from evaluation.conversations.written_pairs import ChatPair
-from proxy.core.formats.chat_completions import extract_text
 from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
 from proxy.core.verification.chat_decision import ComparedChat, veto_other_words
-from proxy.core.verification.chat_features import CHAT_FEATURES
+from proxy.core.verification.chat_features import (
+    CHAT_FEATURES,
+    compute_chat_features,
+    summarize_chat,
+)
 from proxy.core.verification.chat_reading import read_chat
 from proxy.core.verification.conversation import build_chat_turns
 from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
@@ -24,8 +27,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecidedPairs:
-    """Pairs, and by row: `features`, of which those are zeros where rules decide; `is_open`: what
-    was learned decides; `is_served`: rules serve the pair; `matches`: the last questions match.
+    """Pairs, and by row what is decided of each.
+
+    `is_open`: what was learned decides; `is_served`: the rules serve it; `matches`: the last
+    questions match.
     """
 
     pairs: list[ChatPair]
@@ -61,7 +66,7 @@ class PairDecider:
         self._judge = Judge(self.models)
 
     def decide_rules(self, pairs: Sequence[ChatPair]) -> DecidedPairs:
-        """Apply the rules to each pair, and compute the features of those that are left open.
+        """Apply the rules to each pair, and compute its features.
 
         The answer of the stored chat, which most sets do not have, is not looked at.
         """
@@ -78,16 +83,16 @@ class PairDecider:
                 return 0.0
 
             reason = veto_other_words(asked, stored, "", keep)
-            if found:
-                rows[place], is_open[place] = found[0], True
-            else:
-                is_served[place] = reason is None
+            is_open[place], is_served[place] = bool(found), not found and reason is None
+            rows[place] = compute_chat_features(
+                summarize_chat(asked.reading), summarize_chat(stored.reading)
+            )
         matches = asyncio.run(self._match_questions(pairs))
         return DecidedPairs(list(pairs), rows, is_open, is_served, matches)
 
     def _read(self, messages: Sequence[Message]) -> ComparedChat | None:
         reading = read_chat(messages, self._table.embed_texts)
-        question = extract_text(messages[-1]) or ""
+        question = build_chat_turns(messages).question
         return ComparedChat(question, reading) if reading is not None else None
 
     async def _match_questions(self, pairs: Sequence[ChatPair]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from evaluation.conversations.boosting import BoostingPlan, TreeLearner
 from evaluation.conversations.decide import DecidedPairs, PairDecider
 from evaluation.conversations.written_pairs import (
     DROPPED_EXCHANGE,
+    STANDALONE_QUESTION,
     Part,
     Row,
     build_chat_pairs,
@@ -32,13 +33,14 @@ from proxy.core.verification.chat_features import CHAT_FEATURE_SIGNS, CHAT_FEATU
 Floats = NDArray[np.float64]
 
 # Of each kind, by part.
-PAIRS: dict[Part, int] = {"teach": 600, "cut": 300, "judge": 300}
+PAIRS: dict[Part, int] = {"teach": 400, "cut": 200, "judge": 200}
 # Of the traps that set the cut, at most so many are served.
 TRAPS_SERVED = 0.005
 # A chat that lacks an exchange reads like one without an aside, and the larger part of what these
 # teach would be noise. They do not set the cut: no cut keeps them out.
 DROPPED_EXCHANGE_WEIGHT = 0.4
 BOOSTING = BoostingPlan()
+DECIMALS = 6  # of what is written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,8 @@ def run(plan: ConversationPlan) -> None:
     trees, offset = learn_trees(parts["teach"])
     built = build_trees(trees, offset)
     cut = find_cut(parts["cut"], weigh_rows(built, parts["cut"].features))
-    weights = {"features": CHAT_FEATURES, "cut": round(cut, 4), "offset": offset, "trees": trees}
+    rounded = [[[round(value, DECIMALS) for value in node] for node in tree] for tree in trees]
+    weights = {"features": CHAT_FEATURES, "cut": cut, "offset": offset, "trees": rounded}
     plan.out.write_text(json.dumps(weights, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"{int(parts['teach'].is_open.sum())} open pairs teach; cut {cut:.2f}")
     print("\n".join(describe_kinds(parts["judge"], built, cut)))
@@ -92,8 +95,8 @@ def decide_part(
 
 
 def learn_trees(part: DecidedPairs) -> tuple[list[list[list[float]]], float]:
-    """Learn from the open pairs whose questions match, right ones and traps of equal weight."""
-    some = part.is_open & part.matches
+    """Learn from pairs whose questions match and need their chats, as much from right ones as traps."""
+    some = part.matches & ~part.is_served & (part.kinds != STANDALONE_QUESTION)
     labels = part.labels[some]
     weights = np.where(part.kinds[some] == DROPPED_EXCHANGE, DROPPED_EXCHANGE_WEIGHT, 1.0)
     for label in (True, False):

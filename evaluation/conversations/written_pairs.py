@@ -165,7 +165,9 @@ def names_as_much(turns: Turns, model: Turns, block: Row) -> bool:
 def swap_details(text: str, swaps: Sequence[Sequence[str]]) -> str:
     """Swap details, each by whole words and in any case."""
     for old, new in swaps:
-        text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text, flags=re.I)
+        text = re.sub(
+            rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text, flags=re.IGNORECASE
+        )
     return text
 
 
@@ -177,14 +179,18 @@ def build_messages(turns: Turns, question: str) -> list[Message]:
 
 def touch_up(text: str, rng: random.Random) -> str:
     """Change what says nothing: a greeting, thanks, an adverb, a contraction, the first capital."""
-    begin = rng.choice(("Hi, ", "ok, ", "Sure, ", "Thanks. ", "great, ", "so ", "well, ", "", "", ""))
+    begin = rng.choice(
+        ("Hi, ", "ok, ", "Sure, ", "Thanks. ", "great, ", "so ", "well, ", "", "", "")
+    )
     end = rng.choice((" thanks", " please", " btw", " lol", " then", "", "", "", ""))
     for old, new in _CONTRACTIONS:
         if rng.random() < 0.5:
             text = text.replace(old, new) if rng.random() < 0.5 else text.replace(new, old)
     if rng.random() < 0.4:
         words = text.split(" ")
-        words.insert(rng.randrange(len(words) + 1), rng.choice(("just", "actually", "also", "really")))
+        words.insert(
+            rng.randrange(len(words) + 1), rng.choice(("just", "actually", "also", "really"))
+        )
         text = " ".join(words)
     text = text if rng.random() < 0.5 else text[:1].lower() + text[1:]
     if end and text[-1:] in ".?!":
@@ -193,8 +199,17 @@ def touch_up(text: str, rng: random.Random) -> str:
 
 
 _CONTRACTIONS = (
-    ("I'm", "I am"), ("it's", "it is"), ("It's", "It is"), ("don't", "do not"), ("can't", "cannot"), ("you're", "you are"),
-    ("We've", "We have"), ("I've", "I have"), ("I'd", "I would"), ("there's", "there is"), ("that's", "that is"),
+    ("I'm", "I am"),
+    ("it's", "it is"),
+    ("It's", "It is"),
+    ("don't", "do not"),
+    ("can't", "cannot"),
+    ("you're", "you are"),
+    ("We've", "We have"),
+    ("I've", "I have"),
+    ("I'd", "I would"),
+    ("there's", "there is"),
+    ("that's", "that is"),
 )
 
 
@@ -402,11 +417,11 @@ _TOLD: dict[str, Tell] = {
     "asides on both sides": tell_with_asides_on_both_sides,
     "other matters": tell_after_other_matters,
 }
-DROPPED_EXCHANGE = "exchange dropped"
+STANDALONE_QUESTION, DROPPED_EXCHANGE = "irrelevant history", "exchange dropped"
 KINDS: dict[str, Make] = {
     **{name: ask_the_same(tell) for name, tell in _TOLD.items()},
     "question reworded": reword_question,
-    "irrelevant history": ask_standalone,
+    STANDALONE_QUESTION: ask_standalone,
     "same offer": accept_the_same_offer,
     **{f"{name}, another detail": swap_a_detail(tell) for name, tell in _TOLD.items()},
     "another question": ask_another,

@@ -20,8 +20,9 @@ from proxy.core.verification.chat_features import (
 )
 from proxy.core.verification.chat_reading import (
     CONTENT,
+    FOREIGN,
+    FORMAL,
     INSTRUCTS,
-    LITERAL,
     NAME,
     NUMBER,
     ChatReading,
@@ -34,6 +35,8 @@ Floats = NDArray[np.float64]
 # Returns by how much the evidence of these features exceeds what serving takes.
 WeighFeatures = Callable[[Floats], float]
 
+# A longer answer is not read.
+MAX_ANSWER_CHARACTERS = 16_384
 # Share of a standalone question's content that its chat may have mentioned.
 _MAX_MENTIONED_SHARE = 0.45
 # Words of content that an answer may take up of a chat which its question does not need.
@@ -65,30 +68,41 @@ def veto_other_words(
     Symmetric in the chats, but for the answer and for one rule: what was answered within a chat
     never answers a question that begins one.
     """
+    if len(answer) > MAX_ANSWER_CHARACTERS:
+        return "history"
     ours, theirs = summarize_chat(asked.reading), summarize_chat(stored.reading)
     if theirs.chat.sentences and not ours.chat.sentences:
         return "history-length"
-    if _is_unread_text_alone(ours, theirs):
-        return "history-signs"
     if _needs_no_history(asked.question, ours) and _needs_no_history(stored.question, theirs):
         return _veto_taken_up(answer, ours, theirs, max_words=_MAX_TAKEN_UP_WORDS)
-    features = compute_chat_features(ours, theirs)
-    if accepts_reply(asked.question) or accepts_reply(stored.question):
-        # What was accepted may be anywhere before, so nothing may differ on both sides.
-        if not is_same_reply(asked.reading, stored.reading) or features[_REST_PLACE]:
-            return "history-reply"
-    for place, reason in _VETO_PLACES:
-        if features[place]:
-            return reason
-    if weigh(features) < 0:
-        return "history"
-    return _veto_taken_up(answer, ours, theirs, max_words=None)
+    return _veto_telling(asked, stored, (ours, theirs), weigh) or _veto_taken_up(
+        answer, ours, theirs, max_words=None
+    )
+
+
+def _veto_telling(
+    asked: ComparedChat,
+    stored: ComparedChat,
+    summaries: tuple[ChatSummary, ChatSummary],
+    weigh: WeighFeatures,
+) -> str | None:
+    """Return why the chats do not tell the same in other words, or None. Symmetric."""
+    if _is_unread_text_alone(*summaries):
+        return "history-signs"
+    features = compute_chat_features(*summaries)
+    # What is accepted may be anywhere before, so nothing may differ on both sides.
+    if (accepts_reply(asked.question) or accepts_reply(stored.question)) and (
+        features[_REST_PLACE] or not is_same_reply(asked.reading, stored.reading)
+    ):
+        return "history-reply"
+    vetoes = (reason for place, reason in _VETO_PLACES if features[place])
+    return next(vetoes, None) or ("history" if weigh(features) < 0 else None)
 
 
 def _is_unread_text_alone(ours: ChatSummary, theirs: ChatSummary) -> bool:
     """Return whether one chat alone has a sentence that must match to the letter."""
     return any(
-        each.flags & LITERAL and each.digest not in other.digests
+        each.flags & (FORMAL | FOREIGN) and each.digest not in other.digests
         for one, other in ((ours, theirs), (theirs, ours))
         for each in one.chat.sentences
     )
@@ -98,7 +112,7 @@ def _needs_no_history(question: str, chat: ChatSummary) -> bool:
     """Return whether the question has the same answer without its chat, as far as words tell."""
     if not is_phrased_standalone(question):
         return False
-    if any(each.flags & INSTRUCTS for each in chat.chat.sentences):
+    if any(each.flags & (INSTRUCTS | FOREIGN) for each in chat.chat.sentences):
         return False
     said = frozenset().union(*chat.keys)
     return len(chat.asks & said) <= _MAX_MENTIONED_SHARE * len(chat.asks)

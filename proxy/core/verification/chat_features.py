@@ -275,13 +275,14 @@ def _compute_cosine(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> f
     return float(one @ other) / (float(np.linalg.norm(one) * np.linalg.norm(other)) or 1.0)
 
 
-def _measure_rests(
-    sides: tuple[_Side, _Side], rests: tuple[list[int], ...]
-) -> dict[str, float]:
+def _measure_rests(sides: tuple[_Side, _Side], rests: tuple[list[int], ...]) -> dict[str, float]:
     both = list(zip(sides, rests, strict=True))
     flags = [[side.sentences[place].flags for place in rest] for side, rest in both]
     told = [
-        sum(not flag & ASKS and not side.sentences[place].is_reply for flag, place in zip(f, rest, strict=True))
+        sum(
+            not flag & ASKS and not side.sentences[place].is_reply
+            for flag, place in zip(f, rest, strict=True)
+        )
         for f, (side, rest) in zip(flags, both, strict=True)
     ]
     details = [_list_told_details(side, rest) for side, rest in both]
@@ -293,7 +294,9 @@ def _measure_rests(
         _count("rest", map(len, rests))
         | _count("rest_statements", told)
         | {
-            "rest_answers": min(_MAX_COUNT, max(sum(flag & ANSWERS > 0 for flag in f) for f in flags)),
+            "rest_answers": min(
+                _MAX_COUNT, max(sum(flag & ANSWERS > 0 for flag in f) for f in flags)
+            ),
             "rest_told_details": min(_MAX_COUNT, max(map(len, details))),
             "rest_linked": max(share for share, _ in links),
             "rest_linked_details": min(_MAX_COUNT, max(count for _, count in links)),
@@ -389,7 +392,10 @@ def _compare_details(asked: ChatSummary, stored: ChatSummary) -> dict[str, float
     gained = stored.content - asked.content
     opposites = sum(not gained.isdisjoint(_EXCLUDED_WORDS.get(word, ())) for word in lost)
     return (
-        _count("numbers_lost", (len(one.numbers - two.numbers - two.loose_numbers) for one, two in both))
+        _count(
+            "numbers_lost",
+            (len(one.numbers - two.numbers - two.loose_numbers) for one, two in both),
+        )
         | _count("names_lost", (len(one.names - two.words) for one, two in both))
         | _count("confirmed_lost", (len(one.confirmed - two.content) for one, two in both))
         | _order(

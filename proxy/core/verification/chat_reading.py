@@ -34,17 +34,24 @@ EmbedTexts = Callable[[Sequence[str]], Vectors]
 MAX_SENTENCES = 240
 # What is known of a word, and of a sentence.
 CONTENT, NUMBER, NAME, LOOSE_NUMBER = 1, 2, 4, 8
-REPLY, NEGATED, LITERAL, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS = (1 << bit for bit in range(8))
+REPLY, NEGATED, FORMAL, FOREIGN, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS = (
+    1 << bit for bit in range(9)
+)
 # A stored vector has a byte for each dimension.
 _VECTOR_SCALE = 127
 
 # As in prose, but for the full stop in 4.5 or example.org.
 _SENTENCE = re.compile(r"[^.!?\n]*+(?:[.!?]++(?=[^\s.!?])[^.!?\n]*+)*+[.!?]*+\s*+")
+# Settings > Privacy is prose.
+_MENU_PATH = re.compile(r"(?<=[\w'’]) > (?=[A-Z])")
+# What may tell the model how to answer later.
 _INSTRUCTION = re.compile(
-    r"\b(answer|answers|reply|replies|respond|say|pretend|act|imagine|role|from now|always|never|"
-    r"whatever|everything|anyone|everyone|everybody|translate|ignore|instructions?|rules?|"
-    r"remember|mode|suppose|assume|language|english|french|german|spanish|bullets?|json|formal|"
-    r"brief|briefly|short|words)\b",
+    r"\b(answers?|answering|repl(y|ies)|respond|pretend|act (as|like)|imagine|role|from now|"
+    r"henceforth|translate|ignore|instructions?|remember|suppose|assume|bullets?|json|concise|"
+    r"(always|never|only|just|please) (say|use|write|speak|call|mention|end|begin|start|add)|"
+    r"keep (it|your|them|everything)|be (brief|short|formal)|mode (on|off)|rules?|language|"
+    r"english|french|german|spanish|italian|chinese|whatever i|(anyone|anybody|someone) asks|"
+    r"to everything|every (question|message|reader))\b|^\W*(say|/\w)",
     re.IGNORECASE,
 )
 _YES_WORDS = frozenset("yes yeah yep yup sure absolutely definitely correct".split())
@@ -120,6 +127,7 @@ def read_chat(messages: Sequence[Message], embed: EmbedTexts) -> ChatReading | N
 
 def _iter_sentences(text: str, *, keeps_all: bool) -> Iterator[str]:
     """Yield the sentences that are no small talk."""
+    text = _MENU_PATH.sub(", ", text)
     # What a formula or an indented line depends on shows in nothing less than the message.
     if parse_notation(text).is_formal:
         yield text
@@ -136,7 +144,8 @@ def _read_sentence(text: str, turn: int, role: int) -> SentenceReading:
     flags = (
         role
         | NEGATED * has_odd_negations(reading)
-        | LITERAL * (notation.is_formal or not is_english(text))
+        | FORMAL * notation.is_formal
+        | FOREIGN * (not is_english(text))
         | INSTRUCTS * bool(_INSTRUCTION.search(text))
         | AFFIRMS * (first in _YES_WORDS)
         | DENIES * (first in _NO_WORDS)

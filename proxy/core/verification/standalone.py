@@ -171,6 +171,4 @@ def accepts_reply(question: str) -> bool:
     """Return whether the last message means what was offered or asked before it, as "yes" does."""
     content = parse_text_memoized(question).content
     text = fold_text(question).strip().lower()
-    return not content or (
-        len(content) <= _MAX_ACCEPTANCE_WORDS and bool(_ACCEPTANCE.search(text))
-    )
+    return not content or (len(content) <= _MAX_ACCEPTANCE_WORDS and bool(_ACCEPTANCE.search(text)))

@@ -6,63 +6,26 @@ late.
 """
 
 import contextvars
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import orjson
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.text.word_vectors import Vectors, WordVectors
 from proxy.core.types import Message
-from proxy.core.verification.boosted_trees import BoostedTrees, build_trees
 from proxy.core.verification.chat_decision import ComparedChat, veto_other_words
-from proxy.core.verification.chat_features import CHAT_FEATURES, Floats
 from proxy.core.verification.chat_reading import ChatReading, read_chat
 from proxy.engines.inference.batch_queue import BatchQueue
 from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
+from proxy.engines.verifiers.chat_weights import chat_verifier_id, load_chat_weights
 
-# docs/context.md says what it was learned from.
-CHAT_WEIGHTS_PATH = Path(__file__).with_name("chat_weights.json")
 # What the queue counts a job as: a chat of some thousand characters.
 JOB_SIZE = 1024
 
 Result = TypeVar("Result")
 Job = Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChatWeights:
-    """`cut`: the evidence from which on a pair is served."""
-
-    trees: BoostedTrees
-    cut: float
-
-    def weigh(self, features: Floats) -> float:
-        """Return by how much the evidence exceeds the cut."""
-        return self.trees.weigh(features) - self.cut
-
-
-def load_chat_weights(path: Path = CHAT_WEIGHTS_PATH) -> ChatWeights:
-    """Load the committed weights.
-
-    Raises OSError, and ValueError or KeyError if they are of other features.
-    """
-    row = orjson.loads(path.read_bytes())
-    if tuple(row["features"]) != CHAT_FEATURES:
-        raise ValueError(f"{path} is of other features: run manage.py train_conversations")
-    return ChatWeights(build_trees(row["trees"], row["offset"]), row["cut"])
-
-
-@cache
-def chat_verifier_id() -> str:
-    """Return the id of the committed weights."""
-    return f"chats@{hashlib.sha256(CHAT_WEIGHTS_PATH.read_bytes()).hexdigest()[:12]}"
 
 
 class AlignmentChatVerifier:

@@ -89,9 +89,7 @@ def _count_numbers(reading: ParsedText) -> tuple[Counter[str], Counter[str]]:
         if token in _DAY_HALVES and (before[0].isdecimal() or before == "one")
     )
     return sure, Counter(
-        AMBIGUOUS_NUMBER_WORDS[token]
-        for token in reading.tokens
-        if token in AMBIGUOUS_NUMBER_WORDS
+        AMBIGUOUS_NUMBER_WORDS[token] for token in reading.tokens if token in AMBIGUOUS_NUMBER_WORDS
     )
 
 
