@@ -34,11 +34,9 @@ Floats = NDArray[np.float64]
 
 # Of each kind, by part.
 PAIRS: dict[Part, int] = {"teach": 400, "cut": 200, "judge": 200}
-# Of the traps that set the cut, at most so many are served.
+# Of the traps that set the cut, at most so many are served. A chat that lacks an exchange reads like
+# one without an aside, and no cut that serves anything keeps it out: these traps only teach.
 TRAPS_SERVED = 0.005
-# A chat that lacks an exchange reads like one without an aside, and the larger part of what these
-# teach would be noise. They do not set the cut: no cut keeps them out.
-DROPPED_EXCHANGE_WEIGHT = 0.4
 BOOSTING = BoostingPlan()
 DECIMALS = 6  # of what is written
 
@@ -95,10 +93,10 @@ def decide_part(
 
 
 def learn_trees(part: DecidedPairs) -> tuple[list[list[list[float]]], float]:
-    """Learn from pairs whose questions match and need their chats, as much from right ones as traps."""
+    """Learn from pairs whose questions match and need their chats; as much from either label."""
     some = part.matches & ~part.is_served & (part.kinds != STANDALONE_QUESTION)
     labels = part.labels[some]
-    weights = np.where(part.kinds[some] == DROPPED_EXCHANGE, DROPPED_EXCHANGE_WEIGHT, 1.0)
+    weights = np.ones(len(labels))
     for label in (True, False):
         weights[labels == label] *= len(labels) / 2 / weights[labels == label].sum()
     signs = list(CHAT_FEATURE_SIGNS.values())

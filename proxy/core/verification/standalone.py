@@ -137,7 +137,7 @@ _REFERENCE = re.compile(
 _OWN_MATTER = re.compile(
     r"\b(can|could|would|will|may) (you|somebody|someone|anybody|we|he|she|my|the)\b|"
     r"\b(would|will|'ll|should|shall|must|might) (i|we|my|our|the|you)\b|\bwhat'll\b|"
-    r"\bdo (i|we) (pay|owe|need|get|have|still)\b|\b(am|was|were|did|have|had) (i|we|you)\b|"
+    r"\bdo (i|we) (pay|owe|need|have|still)\b|\b(am|was|were|did|have|had) (i|we|you)\b|"
     r"\b(total|sum|amount|altogether|together|left|difference|money|figure|pair|bill us|owe|ours|"
     r"our|us)\b|\b(going to|gonna)\b|\b(what|when|where|who|which|how)('s| is| are) the \w+\?*$"
 )
