@@ -73,9 +73,9 @@ def test_an_acceptance_means_what_was_said_long_before() -> None:
 def test_signs_and_other_languages_must_be_in_both_chats() -> None:
     ours = ["I wrote x = y in Python.", "I see.", "is that right?"]
     assert compare(ours, ["I wrote x == y in Python.", *ours[1:]]) == "history-signs"
-    assert compare(["Ich habe es aktiviert.", *ours[1:]], ["Ich habe es deaktiviert.", *ours[1:]]) == (
-        "history-signs"
-    )
+    assert compare(
+        ["Ich habe es aktiviert.", *ours[1:]], ["Ich habe es deaktiviert.", *ours[1:]]
+    ) == ("history-signs")
 
 
 OFFICE = "What's your office address?"

@@ -62,7 +62,12 @@ def test_the_way_through_a_menu_is_prose() -> None:
 
 def test_what_answers_a_question_is_kept_even_if_it_is_small_talk_elsewhere() -> None:
     found = read("I need a cab.", "Shall I book it?", "great", "Done.", "When does it come?")
-    assert [each.flags & (REPLY | ANSWERS) for each in found.sentences] == [0, REPLY, ANSWERS, REPLY]
+    assert [each.flags & (REPLY | ANSWERS) for each in found.sentences] == [
+        0,
+        REPLY,
+        ANSWERS,
+        REPLY,
+    ]
 
 
 def test_a_chat_of_too_many_sentences_is_not_read() -> None:
