@@ -34,8 +34,8 @@ Floats = NDArray[np.float64]
 
 # Of each kind, by part.
 PAIRS: dict[Part, int] = {"teach": 400, "cut": 200, "judge": 200}
-# Of the traps that set the cut, at most so many are served. A chat that lacks an exchange reads like
-# one without an aside, and no cut that serves anything keeps it out: these traps only teach.
+# Of the traps that set the cut, at most so many are served. A chat that lacks an exchange reads
+# like one without an aside, and no cut that serves anything keeps it out: these only teach.
 TRAPS_SERVED = 0.005
 BOOSTING = BoostingPlan()
 DECIMALS = 6  # of what is written

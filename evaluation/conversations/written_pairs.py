@@ -165,9 +165,8 @@ def names_as_much(turns: Turns, model: Turns, block: Row) -> bool:
 def swap_details(text: str, swaps: Sequence[Sequence[str]]) -> str:
     """Swap details, each by whole words and in any case."""
     for old, new in swaps:
-        text = re.sub(
-            rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text, flags=re.IGNORECASE
-        )
+        swapped = new.replace("\\", r"\\")
+        text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", swapped, text, flags=re.IGNORECASE)
     return text
 
 

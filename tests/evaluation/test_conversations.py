@@ -1,6 +1,6 @@
 """What teaches which chats are the same: pairs of written blocks, and trees held to signs."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -68,6 +68,4 @@ def test_a_sign_is_held_whatever_the_rows_say(sign: int) -> None:
     learner = TreeLearner(rows, [sign, 0], BoostingPlan(trees=40, min_weight=10))
     trees = build_trees(*learner.learn(labels, np.ones(600)))
     path = [trees.weigh(np.array([value, 0.5])) for value in np.linspace(0, 1, 21)]
-    assert all(
-        sign * (after - before) >= -1e-9 for before, after in zip(path, path[1:], strict=False)
-    )
+    assert all(sign * (after - before) >= -1e-9 for before, after in pairwise(path))

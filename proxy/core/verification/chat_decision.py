@@ -100,8 +100,9 @@ def _veto_telling(
 
 
 def _is_unread_text_alone(ours: ChatSummary, theirs: ChatSummary) -> bool:
-    """Return whether one chat alone has a sentence that must match to the letter."""
-    return any(
+    """Return whether one chat alone has a sentence that must match, or each has such signs."""
+    here, there = ours.chat.marks, theirs.chat.marks
+    return bool(here - there and there - here) or any(
         each.flags & (FORMAL | FOREIGN) and each.digest not in other.digests
         for one, other in ((ours, theirs), (theirs, ours))
         for each in one.chat.sentences

@@ -210,9 +210,10 @@ def _align_chats(asked: ChatSummary, stored: ChatSummary) -> tuple[_Side, _Side]
     speakers = [
         np.array([each.is_reply for each in chat.sentences], dtype=bool) for chat in (ours, theirs)
     ]
-    cosines = ours.vectors[:-1] @ theirs.vectors[:-1].T - _OTHER_SPEAKER_PENALTY * (
-        speakers[0][:, None] != speakers[1][None, :]
-    )
+    # So few that more threads of a linear algebra library would wait longer than they work.
+    cosines = np.einsum(
+        "id,jd->ij", ours.vectors[:-1], theirs.vectors[:-1]
+    ) - _OTHER_SPEAKER_PENALTY * (speakers[0][:, None] != speakers[1][None, :])
     return _build_side(asked, stored, cosines), _build_side(stored, asked, cosines.T)
 
 
@@ -240,27 +241,23 @@ def _compare_questions(asked: ChatSummary, stored: ChatSummary) -> dict[str, flo
 def _measure_alignment(sides: tuple[_Side, _Side]) -> dict[str, float]:
     # Chats without any history are alike.
     empty = float(not any(side.sentences for side in sides))
-    openings = [_embed_opening(side.summary.chat) for side in sides]
+    means = [float(side.best.mean()) if side.sentences else empty for side in sides]
+    cores = [_match_core(side) if side.sentences else empty for side in sides]
+    literal = [float(np.mean(side.is_literal)) if side.sentences else empty for side in sides]
+    ours, theirs = (_embed_opening(side.summary.chat) for side in sides)
+    opening = _compute_cosine(ours, theirs) if len(ours) and len(theirs) else empty
     return (
-        _grade("best_mean", (side.best.mean() if side.sentences else empty for side in sides))
-        | _grade(
-            "core_matched",
-            (
-                side.best[np.argsort(-side.near, kind="stable")[:_CORE_SENTENCES]].mean()
-                if side.sentences
-                else empty
-                for side in sides
-            ),
-        )
-        | _grade(
-            "literal", (np.mean(side.is_literal) if side.sentences else empty for side in sides)
-        )
-        | {
-            "opening_cosine": _compute_cosine(openings[0], openings[1])
-            if len(openings[0]) and len(openings[1])
-            else empty
-        }
+        _grade("best_mean", means)
+        | _grade("core_matched", cores)
+        | _grade("literal", literal)
+        | {"opening_cosine": opening}
     )
+
+
+def _match_core(side: _Side) -> float:
+    """Return how well the sentences nearest to the question are matched."""
+    nearest = np.argsort(-side.near, kind="stable")[:_CORE_SENTENCES]
+    return float(side.best[nearest].mean())
 
 
 def _embed_opening(chat: ChatReading) -> NDArray[np.float32]:
@@ -277,27 +274,22 @@ def _compute_cosine(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> f
 
 def _measure_rests(sides: tuple[_Side, _Side], rests: tuple[list[int], ...]) -> dict[str, float]:
     both = list(zip(sides, rests, strict=True))
-    flags = [[side.sentences[place].flags for place in rest] for side, rest in both]
-    told = [
-        sum(
-            not flag & ASKS and not side.sentences[place].is_reply
-            for flag, place in zip(f, rest, strict=True)
-        )
-        for f, (side, rest) in zip(flags, both, strict=True)
+    sentences = [[side.sentences[place] for place in rest] for side, rest in both]
+    statements = [
+        sum(not each.flags & ASKS and not each.is_reply for each in some) for some in sentences
     ]
-    details = [_list_told_details(side, rest) for side, rest in both]
+    answers = [sum(bool(each.flags & ANSWERS) for each in some) for some in sentences]
+    details = [len(_list_told_details(side, rest)) for side, rest in both]
     links = [_link_rest(side, rest) for side, rest in both]
     near = [float(side.near[place]) for side, rest in both for place in rest]
     asked = sides[0].summary.asks | sides[1].summary.asks
     shared = [len(side.summary.keys[place] & asked) for side, rest in both for place in rest]
     return (
         _count("rest", map(len, rests))
-        | _count("rest_statements", told)
+        | _count("rest_statements", statements)
         | {
-            "rest_answers": min(
-                _MAX_COUNT, max(sum(flag & ANSWERS > 0 for flag in f) for f in flags)
-            ),
-            "rest_told_details": min(_MAX_COUNT, max(map(len, details))),
+            "rest_answers": min(_MAX_COUNT, max(answers)),
+            "rest_told_details": min(_MAX_COUNT, max(details)),
             "rest_linked": max(share for share, _ in links),
             "rest_linked_details": min(_MAX_COUNT, max(count for _, count in links)),
             "rest_near_question": max(near, default=0.0),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.formats.chat_completions import extract_text
+from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message
 from proxy.core.verification.english import is_english
 from proxy.core.verification.notation import Notation, parse_notation
@@ -89,12 +90,14 @@ class ChatReading:
     """A chat as it is compared, the same whichever chat it is compared with.
 
     `sentences`: those before the question, without small talk. `vectors`: float32, a unit row for
-    each sentence and, last, one for the question; zeros without a known word.
+    each sentence and, last, one for the question; zeros without a known word. `marks`: digests of
+    codes and signs that must match exactly.
     """
 
     sentences: tuple[SentenceReading, ...]
     question: SentenceReading
     vectors: Vectors
+    marks: frozenset[int]
 
 
 def read_chat(messages: Sequence[Message], embed: EmbedTexts) -> ChatReading | None:
@@ -104,56 +107,76 @@ def read_chat(messages: Sequence[Message], embed: EmbedTexts) -> ChatReading | N
     """
     texts: list[str] = []
     sentences: list[SentenceReading] = []
+    marks: set[str] = set()
     answers = False
     for turn, message in enumerate(messages[:-1]):
         if message["role"] not in ("user", "assistant"):
             continue
         role = REPLY if message["role"] == "assistant" else ANSWERS * answers
-        kept = list(_iter_sentences(extract_text(message) or "", keeps_all=bool(role & ANSWERS)))
+        text = _MENU_PATH.sub(", ", extract_text(message) or "")
+        notation = parse_notation(text)
+        marks.update(notation.marks)
+        # What a formula or an indented line depends on shows in nothing less than the message.
+        kept = (
+            [text]
+            if notation.is_formal
+            else list(_iter_sentences(text, keeps_all=bool(role & ANSWERS)))
+        )
         if len(sentences) + len(kept) > MAX_SENTENCES:
             return None
         texts += kept
-        sentences += [_read_sentence(text, turn, role) for text in kept]
+        flags = role | FORMAL * notation.is_formal
+        sentences += [_read_sentence(sentence, turn, flags, notation) for sentence in kept]
         answers = bool(role & REPLY and kept and "?" in kept[-1])
     question = extract_text(messages[-1]) or ""
     vectors = embed([*texts, question])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return ChatReading(
         tuple(sentences),
-        _read_sentence(question, len(messages) - 1, 0),
+        _read_sentence(question, len(messages) - 1, 0, None),
         np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32),
+        frozenset(map(digest_word, marks)),
     )
 
 
 def _iter_sentences(text: str, *, keeps_all: bool) -> Iterator[str]:
     """Yield the sentences that are no small talk."""
-    text = _MENU_PATH.sub(", ", text)
-    # What a formula or an indented line depends on shows in nothing less than the message.
-    if parse_notation(text).is_formal:
-        yield text
-        return
     for match in _SENTENCE.finditer(text):
         sentence = match[0].strip()
         if sentence and (keeps_all or not is_small_talk(sentence)):
             yield sentence
 
 
-def _read_sentence(text: str, turn: int, role: int) -> SentenceReading:
-    reading, notation = parse_text_memoized(text), parse_notation(text)
+def _read_sentence(text: str, turn: int, flags: int, notation: Notation | None) -> SentenceReading:
+    """Read a sentence; `flags` with its role. `notation`: of its message."""
+    reading = parse_text_memoized(text)
     first = next(iter(reading.tokens), "")
-    flags = (
-        role
-        | NEGATED * has_odd_negations(reading)
-        | FORMAL * notation.is_formal
+    flags |= (
+        NEGATED * has_odd_negations(reading)
         | FOREIGN * (not is_english(text))
         | INSTRUCTS * bool(_INSTRUCTION.search(text))
         | AFFIRMS * (first in _YES_WORDS)
         | DENIES * (first in _NO_WORDS)
         | ASKS * text.rstrip().endswith("?")
     )
+    literal = (
+        "\0".join(notation.literal)
+        if notation is not None and flags & FORMAL
+        else _fold_prose(text)
+    )
     words = tuple(digest_word(canonicalize_word(token)) for token in reading.tokens)
     kinds = bytes(_classify_word(token, reading) for token in reading.tokens)
-    return SentenceReading(flags, turn, _digest_literally(text, notation), words, kinds)
+    return SentenceReading(flags, turn, _digest_text(literal or text), words, kinds)
+
+
+def _fold_prose(text: str) -> str:
+    """Return a sentence without blanks and punctuation around it; the first letter is small."""
+    plain = " ".join(fold_text(text).split()).strip(" .,;:!?")
+    return plain[:1].lower() + plain[1:]
+
+
+def _digest_text(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(errors="replace"), digest_size=8).digest(), "big")
 
 
 def _classify_word(token: str, reading: ParsedText) -> int:
@@ -164,11 +187,6 @@ def _classify_word(token: str, reading: ParsedText) -> int:
     if token in AMBIGUOUS_NUMBER_WORDS:
         return kind | LOOSE_NUMBER
     return kind | NAME * (token in reading.names or contains_known_name((word,)))
-
-
-def _digest_literally(text: str, notation: Notation) -> int:
-    literal = "\0".join(notation.literal) or text
-    return int.from_bytes(blake2b(literal.encode(errors="replace"), digest_size=8).digest(), "big")
 
 
 @lru_cache(maxsize=20_000)
@@ -197,14 +215,17 @@ def pack_reading(reading: ChatReading) -> bytes:
         for each in (*reading.sentences, reading.question)
     ]
     vectors = np.round(reading.vectors * _VECTOR_SCALE).astype(np.int8)
-    packed: bytes = msgpack.packb([rows, vectors.shape[1], vectors.tobytes()])
+    packed: bytes = msgpack.packb(
+        [rows, vectors.shape[1], vectors.tobytes(), sorted(reading.marks)]
+    )
     return packed
 
 
 def unpack_reading(packed: bytes) -> ChatReading | None:
     """Return the packed reading, or None for anything else."""
     try:
-        rows, dimension, vectors = msgpack.unpackb(packed)
+        rows, dimension, vectors, marks = msgpack.unpackb(packed)
+        found = frozenset(map(int, marks))
         sentences = [_unpack_sentence(*row) for row in rows]
         table = np.frombuffer(vectors, dtype=np.int8).reshape(len(sentences), dimension)
     except (ValueError, TypeError, msgpack.UnpackException):
@@ -213,7 +234,7 @@ def unpack_reading(packed: bytes) -> ChatReading | None:
         return None
     lengths = np.linalg.norm(table.astype(np.float32), axis=1, keepdims=True)
     unit = table / np.where(lengths == 0, 1, lengths)
-    return ChatReading(tuple(sentences[:-1]), sentences[-1], unit.astype(np.float32))
+    return ChatReading(tuple(sentences[:-1]), sentences[-1], unit.astype(np.float32), found)
 
 
 def _unpack_sentence(

@@ -1,4 +1,4 @@
-"""The verifier of chats with the files that ship: its contract, and chats that are easily confused."""
+"""The verifier of chats with the files that ship: its contract, and what it must not confuse."""
 
 import asyncio
 from collections.abc import Sequence
