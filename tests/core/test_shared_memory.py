@@ -62,10 +62,12 @@ KNOWN: Final = {
     "proxy.core.verification.notation.parse_notation": "by tenant",
     "proxy.core.text.spaced_prose.join_punctuation": "by tenant",
     "proxy.core.verification.equivalence._parse_expanded": "by tenant",
+    "proxy.core.verification.chat_reading.digest_word": "words one by one, likewise",
     "proxy.core.verification.parsed_text.parse_text_memoized": "by tenant",
     "proxy.core.verification.parsed_text._canonicalize_cached": "words one by one, likewise",
     "proxy.engines.inference.text_queue.TextQueue._recent": "by tenant",
     "proxy.engines.verifiers.alignment.AlignmentVerifier._words": "by tenant",
+    "proxy.engines.verifiers.chat_weights.chat_verifier_id": "the weights",
     "proxy.engines.verifiers.weights.verifier_id": "the weights",
     "proxy.sealer._build_sealer": "settings",
 }
