@@ -35,8 +35,8 @@ Floats = NDArray[np.float64]
 # Of each kind, by part.
 PAIRS: dict[Part, int] = {"teach": 400, "cut": 200, "judge": 200}
 # Of the traps that set the cut, at most so many are served. A chat that lacks an exchange reads
-# like one without an aside, and no cut that serves anything keeps it out: these only teach.
-TRAPS_SERVED = 0.005
+# like one without an aside, and no cut that serves much keeps all of them out.
+TRAPS_SERVED, DROPPED_EXCHANGES_SERVED = 0.005, 0.1
 BOOSTING = BoostingPlan()
 DECIMALS = 6  # of what is written
 
@@ -110,12 +110,21 @@ def weigh_rows(trees: BoostedTrees, rows: Floats) -> Floats:
 
 def find_cut(part: DecidedPairs, evidence: Floats) -> float:
     """Return the least cut, at or above even odds, at which few enough traps are served."""
-    traps = ~part.labels & (part.kinds != DROPPED_EXCHANGE)
-    allowed = int(TRAPS_SERVED * traps.sum()) - int((part.is_served & part.matches & traps).sum())
+    dropped = part.kinds == DROPPED_EXCHANGE
+    return max(
+        0.0,
+        _find_least(part, evidence, ~part.labels & ~dropped, TRAPS_SERVED),
+        _find_least(part, evidence, ~part.labels & dropped, DROPPED_EXCHANGES_SERVED),
+    )
+
+
+def _find_least(
+    part: DecidedPairs, evidence: Floats, traps: NDArray[np.bool_], share: float
+) -> float:
+    """Return the evidence above which at most a share of these traps lies."""
+    allowed = int(share * traps.sum()) - int((part.is_served & part.matches & traps).sum())
     some = np.sort(evidence[traps & part.is_open & part.matches])[::-1]
-    if len(some) <= max(0, allowed):
-        return 0.0
-    return max(0.0, float(np.nextafter(some[max(0, allowed)], np.inf)))
+    return float(np.nextafter(some[max(0, allowed)], np.inf)) if len(some) > allowed else -np.inf
 
 
 def describe_kinds(part: DecidedPairs, trees: BoostedTrees, cut: float) -> Iterator[str]:

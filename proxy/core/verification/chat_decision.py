@@ -42,11 +42,17 @@ _MAX_MENTIONED_SHARE = 0.45
 # Words of content that an answer may take up of a chat which its question does not need.
 _MAX_TAKEN_UP_WORDS = 1
 
-# Features that rule a pair out whatever else speaks for it.
+# Features that rule a pair out whatever else speaks for it: one of the chats must say all that the
+# other says.
 _VETOES = {
     "swapped_pairs": "history-edited",
     "substituted_pairs": "history-edited",
     "numbers_lost_fewer": "history-numbers",
+    "names_lost_fewer": "history-names",
+    "substituted_words": "history",
+    "conflicts": "history",
+    "confirmed_lost_fewer": "history",
+    "rest_fewer": "history",
 }
 _VETO_PLACES = [(CHAT_FEATURES.index(name), reason) for name, reason in _VETOES.items()]
 _REST_PLACE = CHAT_FEATURES.index("rest_fewer")
