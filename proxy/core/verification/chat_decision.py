@@ -53,9 +53,13 @@ _VETOES = {
     "conflicts": "history",
     "confirmed_lost_fewer": "history",
     "rest_fewer": "history",
+    "rest_corrects": "history",
 }
 _VETO_PLACES = [(CHAT_FEATURES.index(name), reason) for name, reason in _VETOES.items()]
-_REST_PLACE = CHAT_FEATURES.index("rest_fewer")
+_LITERAL_PLACE = CHAT_FEATURES.index("literal_richer")
+# Mean cosine of a chat's sentences with their counterparts from which on chats are about one
+# matter.
+_ALIKE_PLACE, _MIN_ALIKE = CHAT_FEATURES.index("best_mean_richer"), 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,26 +83,31 @@ def veto_other_words(
     ours, theirs = summarize_chat(asked.reading), summarize_chat(stored.reading)
     if theirs.chat.sentences and not ours.chat.sentences:
         return "history-length"
-    if _needs_no_history(asked.question, ours) and _needs_no_history(stored.question, theirs):
+    features = compute_chat_features(ours, theirs)
+    # Where chats are about one matter, what differs in them may matter to any question.
+    if (
+        features[_ALIKE_PLACE] < _MIN_ALIKE
+        and _needs_no_history(asked.question, ours)
+        and _needs_no_history(stored.question, theirs)
+    ):
         return _veto_taken_up(answer, ours, theirs, max_words=_MAX_TAKEN_UP_WORDS)
-    return _veto_telling(asked, stored, (ours, theirs), weigh) or _veto_taken_up(
-        answer, ours, theirs, max_words=None
+    return (
+        ("history-signs" if _is_unread_text_alone(ours, theirs) else None)
+        or _veto_telling(asked, stored, features, weigh)
+        or _veto_taken_up(answer, ours, theirs, max_words=None)
     )
 
 
 def _veto_telling(
     asked: ComparedChat,
     stored: ComparedChat,
-    summaries: tuple[ChatSummary, ChatSummary],
+    features: Floats,
     weigh: WeighFeatures,
 ) -> str | None:
     """Return why the chats do not tell the same in other words, or None. Symmetric."""
-    if _is_unread_text_alone(*summaries):
-        return "history-signs"
-    features = compute_chat_features(*summaries)
-    # What is accepted may be anywhere before, so nothing may differ on both sides.
+    # What is accepted may be anywhere before, so one chat must hold the other, to the letter.
     if (accepts_reply(asked.question) or accepts_reply(stored.question)) and (
-        features[_REST_PLACE] or not is_same_reply(asked.reading, stored.reading)
+        features[_LITERAL_PLACE] < 1 or not is_same_reply(asked.reading, stored.reading)
     ):
         return "history-reply"
     vetoes = (reason for place, reason in _VETO_PLACES if features[place])

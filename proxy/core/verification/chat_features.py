@@ -17,6 +17,7 @@ from proxy.core.verification.chat_reading import (
     ANSWERS,
     ASKS,
     CONTENT,
+    CORRECTS,
     DENIES,
     LOOSE_NUMBER,
     LOOSE_NUMBERS,
@@ -50,6 +51,7 @@ CHAT_FEATURE_SIGNS = {
     "rest_told_details": -1,  # numbers and names that the user told in them
     "rest_statements_fewer": -1,  # those of the user that ask nothing
     "rest_statements_more": -1,
+    "rest_corrects": -1,  # 1 where the user may take something back in them
     "rest_linked": -1,  # share of their words that the rest of their chat has too
     "rest_linked_details": -1,
     "rest_near_question": -1,  # cosine
@@ -167,9 +169,15 @@ class _Side:
                 self.counterparts[place] < 0
                 or self.best[place] < _MIN_SAME_SIMILARITY
                 or self.summary.numbers_by[place] - self.other.numbers
+                or self._has_other_words(place)
                 or _contradict(self.summary, self.other, place, self.counterparts[place])
             )
         ]
+
+    def _has_other_words(self, place: int) -> bool:
+        """Return whether a sentence and its counterpart each have content that the other lacks."""
+        ours, theirs = self.summary.keys[place], self.other.keys[self.counterparts[place]]
+        return bool(ours - theirs and theirs - ours)
 
 
 def compute_chat_features(asked: ChatSummary, stored: ChatSummary) -> Floats:
@@ -289,6 +297,7 @@ def _measure_rests(sides: tuple[_Side, _Side], rests: tuple[list[int], ...]) -> 
         | _count("rest_statements", statements)
         | {
             "rest_answers": min(_MAX_COUNT, max(answers)),
+            "rest_corrects": float(any(map(_may_correct, sentences))),
             "rest_told_details": min(_MAX_COUNT, max(details)),
             "rest_linked": max(share for share, _ in links),
             "rest_linked_details": min(_MAX_COUNT, max(count for _, count in links)),
@@ -296,6 +305,10 @@ def _measure_rests(sides: tuple[_Side, _Side], rests: tuple[list[int], ...]) -> 
             "rest_words_of_question": min(_MAX_COUNT, max(shared, default=0)),
         }
     )
+
+
+def _may_correct(sentences: Iterable[SentenceReading]) -> bool:
+    return any(each.flags & CORRECTS and not each.is_reply for each in sentences)
 
 
 def _list_told_details(side: _Side, rest: list[int]) -> Words:

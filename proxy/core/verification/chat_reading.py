@@ -35,9 +35,10 @@ EmbedTexts = Callable[[Sequence[str]], Vectors]
 MAX_SENTENCES = 240
 # What is known of a word, and of a sentence.
 CONTENT, NUMBER, NAME, LOOSE_NUMBER = 1, 2, 4, 8
-REPLY, NEGATED, FORMAL, FOREIGN, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS = (
-    1 << bit for bit in range(9)
+REPLY, NEGATED, FORMAL, FOREIGN, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS, CORRECTS = (
+    1 << bit for bit in range(10)
 )
+_DAY_HALVES = ("am", "pm")
 # A stored vector has a byte for each dimension.
 _VECTOR_SCALE = 127
 
@@ -53,6 +54,12 @@ _INSTRUCTION = re.compile(
     r"keep (it|your|them|everything)|be (brief|short|formal)|mode (on|off)|rules?|language|"
     r"english|french|german|spanish|italian|chinese|whatever i|(anyone|anybody|someone) asks|"
     r"to everything|every (question|message|reader))\b|^\W*(say|/\w)",
+    re.IGNORECASE,
+)
+# What may take back or change something said before.
+_CORRECTION = re.compile(
+    r"\b(actually|instead|change[ds]?|changing|rather|correction|mistake|meant|no longer|"
+    r"cancel(led)?|forget|scrap|swap|make (that|it)|switch(ed)?|on second thought|after all)\b",
     re.IGNORECASE,
 )
 _YES_WORDS = frozenset("yes yeah yep yup sure absolutely definitely correct".split())
@@ -155,6 +162,7 @@ def _read_sentence(text: str, turn: int, flags: int, notation: Notation | None) 
         NEGATED * has_odd_negations(reading)
         | FOREIGN * (not is_english(text))
         | INSTRUCTS * bool(_INSTRUCTION.search(text))
+        | CORRECTS * bool(_CORRECTION.search(text))
         | AFFIRMS * (first in _YES_WORDS)
         | DENIES * (first in _NO_WORDS)
         | ASKS * text.rstrip().endswith("?")
@@ -165,7 +173,11 @@ def _read_sentence(text: str, turn: int, flags: int, notation: Notation | None) 
         else _fold_prose(text)
     )
     words = tuple(digest_word(canonicalize_word(token)) for token in reading.tokens)
-    kinds = bytes(_classify_word(token, reading) for token in reading.tokens)
+    before = ("", *reading.tokens)
+    kinds = bytes(
+        _classify_word(token, previous, reading)
+        for previous, token in zip(before, reading.tokens, strict=False)
+    )
     return SentenceReading(flags, turn, _digest_text(literal or text), words, kinds)
 
 
@@ -179,11 +191,11 @@ def _digest_text(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(errors="replace"), digest_size=8).digest(), "big")
 
 
-def _classify_word(token: str, reading: ParsedText) -> int:
+def _classify_word(token: str, previous: str, reading: ParsedText) -> int:
     word = canonicalize_word(token)
     kind = CONTENT * (token not in FILLERS and word not in LINKS)
-    if token[0].isdecimal():
-        return kind | NUMBER
+    if token[0].isdecimal() or (token in _DAY_HALVES and previous[:1].isdecimal()):
+        return kind | CONTENT | NUMBER
     if token in AMBIGUOUS_NUMBER_WORDS:
         return kind | LOOSE_NUMBER
     return kind | NAME * (token in reading.names or contains_known_name((word,)))
