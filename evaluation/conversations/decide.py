@@ -102,7 +102,7 @@ class PairDecider:
             key = (texts[0], texts[1])
             if key not in self._matches:
                 await self._judge.read(texts)
-                cosine = self._judge.cosine(*texts)
-                self._matches[key] = await self._judge.agree(*texts, cosine)
+                cosine = self._judge.cosine(*key)
+                self._matches[key] = await self._judge.agree(key[0], key[1], cosine)
             found.append(self._matches[key])
         return np.array(found, dtype=bool)
