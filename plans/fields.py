@@ -725,7 +725,7 @@ PLAN_SETTINGS: Final = (
         ),
         description=(
             "Which earlier turns of a chat must agree before the semantic tier answers. strict: "
-            "all, to the letter. window: the user's turns by meaning, the replies to the letter. "
+            "all, to the letter. window: by meaning, and the same in every detail. "
             "last_message: none; refused where chats used the plan in the last 7 days."
         ),
         needs=_COMPARES,

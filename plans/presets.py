@@ -90,9 +90,9 @@ PRESETS: Final = {
                 "answers, and facts lost from chats."
             ),
             measured=(
-                f"{_describe_wrong_answers(0.80)}. Of the hardest long chats (locomo), cut to 2,048 tokens, "
-                "82.8 % of what a question needed was still sent, 88.7 % at 4,096. Reuse turns "
-                "itself off when samples show more than 5 % for certain."
+                f"{_describe_wrong_answers(0.80)}. Of the hardest long chats (locomo), cut to "
+                "2,048 tokens, 82.8 % of what a question needed was still sent, 88.7 % at 4,096. "
+                "Reuse turns itself off when samples show more than 5 % for certain."
             ),
             compression={"engine": "text_rank", "max_input_tokens": 2048, "when": "always"},
             cache={

@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -16,18 +17,22 @@ from proxy.core.caching.eligibility import semantic_ineligibility
 from proxy.core.formats import chat_completions
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
+from proxy.core.verification.chat_decision import ComparedChat
 from proxy.core.verification.conversation import (
     ChatTurns,
+    are_windows_alike,
     build_chat_turns,
-    history_conflict,
     is_comparable,
     is_unrelated,
     list_ignorable_histories,
     select_embedded_text,
+    select_window,
+    veto_history,
 )
 from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.alignment import AlignmentVerifier
+from proxy.engines.verifiers.chats import AlignmentChatVerifier
 from proxy.pipeline.question_matching import match_questions
 from proxy.pipeline.toolbox import CircuitBreakers, Limits, Toolbox
 
@@ -53,8 +58,14 @@ class Judge:
 
     def __init__(self, models: Path) -> None:
         self._tools = Tools(OnnxEmbedder(models), AlignmentVerifier(models))
+        self._models = models
         self.vectors: dict[str, Vector] = {}
         self.seconds: list[float] = []
+
+    @cached_property
+    def _chats(self) -> AlignmentChatVerifier:
+        """Loaded when needed: what trains it asks for questions alone."""
+        return AlignmentChatVerifier(self._models)
 
     async def read(self, texts: Iterable[str]) -> None:
         """Embed what has not been embedded yet."""
@@ -111,14 +122,37 @@ class Judge:
             return False
         texts = [select_embedded_text(given, PLAN.window) for given in (ours, theirs)]
         await self.read((*texts, ours.question, theirs.question))
-        cosine = self.cosine(*texts)
-        if cosine < self.floor or (
-            history_conflict(ours, theirs, similarity=cosine)
-            and not await self._stands_alone(ours, theirs)
+        if self.cosine(*texts) < self.floor or not (
+            await self._turns_agree(ours, theirs)
+            or await self._stands_alone(ours, theirs)
+            or await self._says_the_same(asked, stored)
         ):
             return False
         return await self.agree(
             ours.question, theirs.question, self.cosine(ours.question, theirs.question)
+        )
+
+    async def _turns_agree(self, asked: ChatTurns, stored: ChatTurns) -> bool:
+        if veto_history(asked, stored):
+            return False
+        if len(asked.user_turns) == 1 or asked.user_turns == stored.user_turns:
+            return True
+        windows = [select_window(each, PLAN.window) for each in (asked, stored)]
+        await self.read(windows)
+        return are_windows_alike(self.cosine(*windows))
+
+    async def _says_the_same(self, asked: Sequence[Message], stored: Sequence[Message]) -> bool:
+        """The sets have no answers to look at."""
+        if len(asked) == 1:
+            return False
+        read = [await self._chats.read_chat(each) for each in (asked, stored)]
+        chats = [
+            ComparedChat(build_chat_turns(messages).question, reading)
+            for messages, reading in zip((asked, stored), read, strict=True)
+            if reading is not None
+        ]
+        return (
+            len(chats) == 2 and await self._chats.veto_other_words(chats[0], chats[1], "") is None
         )
 
     async def _stands_alone(self, asked: ChatTurns, stored: ChatTurns) -> bool:

@@ -14,6 +14,8 @@ from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ConfigSnapshot, ProviderEndpoint
 from proxy.core.flights import Flight
 from proxy.core.types import Message, Vector
+from proxy.core.verification.chat_decision import ComparedChat
+from proxy.core.verification.chat_reading import ChatReading
 from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
 
 if TYPE_CHECKING:
@@ -161,6 +163,31 @@ class Verifier(Protocol):
         What was read is remembered for `tenant` alone. Raises ToolUnavailable at once, as
         `skipped`, if it would take longer than `within` seconds.
         """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ChatVerifier(Protocol):
+    """Decides whether chats that differ in their words may share an answer.
+
+    Each method raises ToolUnavailable at once, as `skipped`, if it would take longer than `within`
+    seconds.
+    """
+
+    # Names the weights.
+    id: str
+
+    async def read_chat(
+        self, messages: Sequence[Message], *, within: float = math.inf
+    ) -> ChatReading | None:
+        """Read messages that end with a user's; None if they are too many sentences."""
+        ...
+
+    async def veto_other_words(
+        self, asked: ComparedChat, stored: ComparedChat, answer: str, *, within: float = math.inf
+    ) -> str | None:
+        """Return why the stored chat's `answer` must not be served in the one asked, or None."""
         ...
 
     async def close(self) -> None: ...

@@ -41,6 +41,14 @@ VERIFIERS: Mapping[str, EngineSpec] = {
 }
 
 
+CHAT_VERIFIERS: Mapping[str, EngineSpec] = {
+    "alignment": EngineSpec(
+        "proxy.engines.verifiers.chats:AlignmentChatVerifier",
+        "The sentences of both chats by their words' vectors, held side by side.",
+    ),
+}
+
+
 def load_engine(row: EngineSpec) -> Any:
     """Import the engine's class. Raises ImportError or AttributeError for a wrong path."""
     module, _, name = row.class_path.partition(":")

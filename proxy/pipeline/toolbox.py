@@ -11,6 +11,7 @@ from proxy.core.concurrency import BackgroundTasks, ConcurrencyLimiter
 from proxy.core.flights import FlightRegistry
 from proxy.core.formats.body_limits import DEFAULT_LIMITS, BodyLimits
 from proxy.core.ports import (
+    ChatVerifier,
     Compressor,
     ConfigSource,
     ConversationStore,
@@ -71,7 +72,8 @@ class Toolbox:
     """Everything a stage may use.
 
     `semantic_caches`: by backend name, configured ones only. Without a `verifier` only equivalent
-    questions share an answer under `match: verified`.
+    questions share an answer under `match: verified`; without a `chat_verifier`, only chats whose
+    turns agree one by one.
     """
 
     config_source: ConfigSource
@@ -85,6 +87,7 @@ class Toolbox:
     ledger: Ledger
     limits: Limits
     verifier: Verifier | None = None
+    chat_verifier: ChatVerifier | None = None
     concurrency_limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     prepared_requests: PreparedRequests = field(default_factory=PreparedRequests)
     local_cache: LocalCache = field(default_factory=LocalCache)

@@ -13,7 +13,7 @@ from proxy.conf import conf
 from proxy.core.caching.local_cache import LocalCache
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import FlightRegistry
-from proxy.core.ports import Embedder, SemanticCache, Verifier
+from proxy.core.ports import ChatVerifier, Embedder, SemanticCache, Verifier
 from proxy.core.quality.cohort import derive_cohort
 from proxy.core.tokens import count_text, find_encoding
 from proxy.core.verification.lexicon.word_ranks import load_lexicon
@@ -79,6 +79,7 @@ class Worker:
         ]
         closing += [tools.leases.close()] if tools.leases else []
         closing += [tools.verifier.close()] if tools.verifier else []
+        closing += [tools.chat_verifier.close()] if tools.chat_verifier else []
         closing += [self.tracing.close()] if self.tracing else []
         closing += [backend.close() for backend in tools.semantic_caches.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
@@ -125,6 +126,9 @@ async def start_worker() -> Worker:
     flusher = Flusher(spool)
     embedder = open_embedder()
     verifier = open_verifier(embedder)
+    chat_verifier: ChatVerifier = registry.load_engine(registry.CHAT_VERIFIERS["alignment"])(
+        conf.models_folder
+    )
     recent, flights = LocalCache(conf.exact_memory_bytes), FlightRegistry()
     timeout = conf.limits.cache_seconds
     leases = RedisLeases(
@@ -159,6 +163,7 @@ async def start_worker() -> Worker:
         ledger=spool,
         limits=conf.limits,
         verifier=verifier,
+        chat_verifier=chat_verifier,
         local_cache=recent,
         flights=flights,
         leases=leases,
@@ -200,7 +205,7 @@ async def start_worker() -> Worker:
     running.tasks = [asyncio.create_task(_run_loop(loop), name=loop.name) for loop in running.loops]
     running.tasks += [
         asyncio.create_task(compressor.warm_workers()),
-        asyncio.create_task(_warm_models(embedder, verifier)),
+        asyncio.create_task(_warm_models(embedder, verifier, chat_verifier)),
     ]
     # What was loaded so far lives as long as the worker: exclude it from garbage collection.
     gc.collect()
@@ -273,7 +278,7 @@ def _open_qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, Seman
         return {}
 
 
-async def _warm_models(embedder: Embedder, verifier: Verifier) -> None:
+async def _warm_models(embedder: Embedder, verifier: Verifier, chat_verifier: ChatVerifier) -> None:
     """Load the models before the first request needs them."""
     try:
         await embedder.embed("warm")
@@ -283,6 +288,10 @@ async def _warm_models(embedder: Embedder, verifier: Verifier) -> None:
         await verifier.score_questions("warm", ["cold"])
     except ToolUnavailable as error:
         log.warning("near questions are not served where plans verify: %s", error.reason)
+    try:
+        await chat_verifier.read_chat([{"role": "user", "content": "warm"}])
+    except ToolUnavailable as error:
+        log.warning("reworded chats are not served where plans verify: %s", error.reason)
 
 
 async def _run_loop(loop: WorkerLoop) -> None:

@@ -26,6 +26,8 @@ from proxy.core.ports import Candidate, SemanticEntry
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 from proxy.core.request_ids import new_request_id
 from proxy.core.types import Message, Vector
+from proxy.core.verification.chat_decision import ComparedChat
+from proxy.core.verification.chat_reading import ChatReading, read_chat
 from proxy.core.verification.lexicon.word_ranks import load_lexicon
 from proxy.pipeline import chain
 from proxy.pipeline.call import Call
@@ -211,6 +213,37 @@ class FakeVerifier:
             await asyncio.sleep(60)
         self.asked += [(asked, other) for other in stored]
         return [self.says if self.most >= at_least else self.most for _ in stored]
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeChatVerifier:
+    """Says the same of every pair of chats.
+
+    `says`: why not; `reads`: whether a chat can be read.
+    """
+
+    id: str = "fake-chats"
+    says: str | None = None
+    reads: bool = True
+    down: bool = False
+    compared: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def read_chat(
+        self, messages: Sequence[Message], *, within: float = math.inf
+    ) -> ChatReading | None:
+        if self.down:
+            raise ToolUnavailable("chats", "down")
+        if not self.reads:
+            return None
+        return read_chat(messages, lambda texts: np.ones((len(texts), 4), dtype=np.float32))
+
+    async def veto_other_words(
+        self, asked: ComparedChat, stored: ComparedChat, answer: str, *, within: float = math.inf
+    ) -> str | None:
+        self.compared.append((asked.question, stored.question, answer))
+        return self.says
 
     async def close(self) -> None: ...
 
@@ -478,6 +511,7 @@ class World:
     upstream: FakeUpstream = field(default_factory=FakeUpstream)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     chats: FakeChats = field(default_factory=FakeChats)
+    chat_verifier: FakeChatVerifier | None = None
 
     def __post_init__(self) -> None:
         self.source = FakeSource(directory(self.plan))
@@ -493,6 +527,7 @@ class World:
             ledger=self.ledger,
             limits=Limits(key_pepper=PEPPER),
             verifier=self.verifier,
+            chat_verifier=self.chat_verifier,
             local_cache=LocalCache(1024 * 1024),
         )
 

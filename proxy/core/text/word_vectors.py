@@ -29,6 +29,8 @@ Vectors = NDArray[np.float32]
 MAX_WORD_LENGTH = 32
 # Words whose pieces are cached.
 MAX_WORDS = 50_000
+# Up to here the rows of all pieces are gathered, some 2 MB.
+MAX_GATHERED_PIECES = 4_096
 # Of the weights of rare words, which are near one.
 UNKNOWN_WORD_WEIGHT = 0.5
 # Bytes of the index of a piece.
@@ -66,18 +68,30 @@ class WordVectors:
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return the mean of each text's rows; zeros for a text without any."""
-        from scipy.sparse import csr_array  # takes half a second; who embeds words goes without
-
         pieces = [
             b"".join(map(self._word_pieces.__getitem__, _split_encoded(text))) for text in texts
         ]
         sizes = np.array([len(some) // PIECE_BYTES for some in pieces], dtype=np.int64)
         ids = np.frombuffer(b"".join(pieces), dtype=np.int32)
+        if len(ids) <= MAX_GATHERED_PIECES:
+            return self._average_few(ids, sizes)
+        from scipy.sparse import csr_array  # takes half a second; who embeds little goes without
+
         starts = np.concatenate([[0], np.cumsum(sizes)])
         shares = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
         found: Vectors = (
             csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
         )
+        return found
+
+    def _average_few(self, ids: NDArray[np.int32], sizes: NDArray[np.int64]) -> Vectors:
+        """Return the mean of each run of `sizes` rows; zeros for an empty run."""
+        found = np.zeros((len(sizes), self._rows.shape[1]), dtype=np.float32)
+        filled = np.flatnonzero(sizes)
+        if len(filled):
+            starts = (np.cumsum(sizes) - sizes)[filled]
+            sums = np.add.reduceat(self._rows[ids], starts, axis=0)
+            found[filled] = sums / sizes[filled, None]
         return found
 
     def embed_words(self, text: str) -> tuple[list[str], Vectors, NDArray[np.float32]]:

@@ -9,9 +9,14 @@ import msgpack
 from proxy.core.formats.chat_completions import extract_text
 from proxy.core.formats.model_input import has_history
 from proxy.core.types import Message, Vector
+from proxy.core.verification.chat_reading import ChatReading, pack_reading, unpack_reading
 from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.core.verification.small_talk import strip_reply_small_talk, strip_small_talk
-from proxy.core.verification.standalone import refers_to_history, stands_alone
+from proxy.core.verification.standalone import (
+    is_phrased_standalone,
+    refers_to_history,
+    stands_alone,
+)
 from proxy.core.verification.turns import details_differ, veto_turn
 
 # Chats are compared turn by turn, and by the details that each names as a whole.
@@ -43,6 +48,11 @@ class ChatTurns:
     def question(self) -> str:
         """The last user turn."""
         return self.user_turns[-1]
+
+    @property
+    def is_embedded_alone(self) -> bool:
+        """Whether the question is embedded without the turns before it."""
+        return self.is_standalone or is_phrased_standalone(self.question)
 
     def join_last_turns(self, turns: int) -> str:
         """Return the question and up to `turns` user turns before it, one a line, oldest first."""
@@ -148,34 +158,41 @@ def is_comparable(messages: Sequence[Message]) -> bool:
 
 
 def select_embedded_text(chat: ChatTurns, turns: int) -> str:
-    """Return the text to embed: the question and, unless it stands alone, user turns before it.
+    """Return the text to embed: the question and, unless it reads complete, the window."""
+    return chat.question if chat.is_embedded_alone else select_window(chat, turns)
 
-    At most `turns` of them, as many as there is room for.
-    """
-    turns = 0 if chat.is_standalone else turns
+
+def select_window(chat: ChatTurns, turns: int) -> str:
+    """Return the question and user turns before it: at most `turns`, and what there is room for."""
     while turns and len(chat.join_last_turns(turns)) > _MAX_EMBEDDED_CHARACTERS:
         turns -= 1
     return chat.join_last_turns(turns)
 
 
-def pack_chat(chat: ChatTurns, answer: str) -> bytes:
-    """Pack a chat for an entry: some twenty bytes and the user's turns."""
+def pack_chat(chat: ChatTurns, answer: str, reading: ChatReading | None = None) -> bytes:
+    """Pack a chat for an entry: some twenty bytes, the user's turns, and what was read of it."""
     # A question whose answer takes up the history did not stand alone.
     alone = chat.is_standalone and not refers_to_history(
         answer, chat.user_turns[:-1], chat.question
     )
-    packed: bytes = msgpack.packb([chat.user_turns, chat.replies_digest, alone, chat.has_history])
+    packed: bytes = msgpack.packb(
+        [
+            chat.user_turns,
+            chat.replies_digest,
+            alone,
+            chat.has_history,
+            pack_reading(reading) if reading else b"",
+        ]
+    )
     return packed
 
 
-def history_conflict(asked: ChatTurns, stored: ChatTurns, *, similarity: float) -> str | None:
-    """Return why the histories rule the stored answer out, or None; ignores the questions.
+def are_windows_alike(similarity: float) -> bool:
+    """Return whether chats whose turns agree one by one are about the same thing.
 
     `similarity`: of the two windows.
     """
-    if reason := veto_history(asked, stored):
-        return reason
-    return "history" if len(asked.user_turns) > 1 and similarity < _MIN_WINDOW_SIMILARITY else None
+    return similarity >= _MIN_WINDOW_SIMILARITY
 
 
 def list_ignorable_histories(asked: ChatTurns, stored: ChatTurns) -> list[str] | None:
@@ -197,7 +214,8 @@ def is_unrelated(question: Vector, histories: Iterable[Vector]) -> bool:
 def unpack_chat(stored: bytes) -> ChatTurns | None:
     """Return the packed chat, or None for another schema or an entry of another context."""
     try:
-        said, replies, alone, begun = msgpack.unpackb(stored)
+        # A former version stored no reading.
+        said, replies, alone, begun, *_ = msgpack.unpackb(stored)
     except (ValueError, TypeError, msgpack.UnpackException):
         return None
     whole = (
@@ -211,3 +229,12 @@ def unpack_chat(stored: bytes) -> ChatTurns | None:
         if whole and isinstance(begun, bool)
         else None
     )
+
+
+def unpack_chat_reading(stored: bytes) -> ChatReading | None:
+    """Return what was read of the packed chat, or None if nothing was stored of it."""
+    try:
+        packed = msgpack.unpackb(stored)[4]
+    except (ValueError, TypeError, IndexError, KeyError, msgpack.UnpackException):
+        return None
+    return unpack_reading(packed) if isinstance(packed, bytes) else None

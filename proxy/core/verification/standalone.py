@@ -106,3 +106,69 @@ def _is_history_irrelevant(question: str, told: tuple[str, ...], replies: tuple[
 def _names_entity(question: str) -> bool:
     reading = parse_text_memoized(question)
     return bool(reading.names) or contains_known_name(reading.content)
+
+
+# Wider, for chats that are compared sentence by sentence (`chat_decision`): how a question is
+# phrased, whatever was said before it. Written with the conversations of `evaluation/sets` that
+# teach, and the development chats, in view.
+
+_MIN_PHRASED_WORDS, _MAX_ACCEPTANCE_WORDS = 2, 2  # of content
+# With "the" and no name a question needs more: the phone number is somebody's.
+_MIN_DEFINITE_WORDS = 4
+_PHRASED_START = re.compile(
+    r"^((hi|hello|hey|before i go|oh|also|by the way|btw|one more thing|quick question)?[ ,]*)?"
+    r"(what|what's|whats|when|when's|where|where's|who|who's|whose|how|how's|which|why|is|are|do|"
+    r"does|did|can|could|will|would|may|should|has|have)\b"
+)
+# What looks like a reference and is none.
+_NO_REFERENCE = re.compile(
+    r"\b(is|are|was|were|will|isn't|aren't) there( be)?\b|\bthere('s| is| are)\b|"
+    r"\bthis (year|month|week|summer|winter|spring|autumn|fall)\b|\binstead of\b|"
+    r"\b(more|less) than\b|\bat the same time\b|\bbefore i go\b|\bby the way\b"
+)
+_REFERENCE = re.compile(
+    r"\b(it|its|this|that|these|those|they|them|their|there|one|ones|then|same|so|he|she|him|her|"
+    r"his|other|another|else|instead|first|second|third|last|next|both|either|neither|again|still|"
+    r"also|too|now|more|less|previous|above|yours|mine|such|each|rest|we)\b"
+    r"|^(and|so|ok|okay|but|then|yes|yeah|great|fine|cool|right|or|because|perfect|good|thanks|"
+    r"in that case|what about|how about|what if)\b"
+)
+# Requests to do something, and questions about one's own matter: what will I pay in total?
+_OWN_MATTER = re.compile(
+    r"\b(can|could|would|will|may) (you|somebody|someone|anybody|we|he|she|my|the)\b|"
+    r"\b(would|will|'ll|should|shall|must|might) (i|we|my|our|the|you)\b|\bwhat'll\b|"
+    r"\bdo (i|we) (pay|owe|need|have|still)\b|\b(am|was|were|did|have|had) (i|we|you)\b|"
+    r"\b(total|sum|amount|altogether|together|left|difference|money|figure|pair|bill us|owe|ours|"
+    r"our|us)\b|\b(going to|gonna)\b|\b(what|when|where|who|which|how)('s| is| are) the \w+\?*$"
+)
+_ACCEPTANCE = re.compile(
+    r"^(yes|yeah|yep|yup|ok|okay|sure|no|nope|nah|please|go|do|the (first|second|third|last|former|"
+    r"latter)|(first|second) one|that one|that('d| would)|both|neither|all right|alright|sounds|"
+    r"great|perfect|correct|right|definitely|absolutely|oh|fine|lovely|brilliant|let's|not)\b"
+)
+
+
+def is_phrased_standalone(question: str) -> bool:
+    """Return whether the question reads like one that any chat, or none, could end with."""
+    text, reading = fold_text(question).strip().lower(), parse_text_memoized(question)
+    plain = _NO_REFERENCE.sub(" ", text)
+    if (
+        accepts_reply(question)
+        or not _PHRASED_START.search(text)
+        or _REFERENCE.search(plain)
+        or _OWN_MATTER.search(plain)
+    ):
+        return False
+    least = (
+        _MIN_DEFINITE_WORDS
+        if _DEFINITE_ARTICLE.search(plain) and not _names_entity(question)
+        else _MIN_PHRASED_WORDS
+    )
+    return len(reading.content) >= least
+
+
+def accepts_reply(question: str) -> bool:
+    """Return whether the last message means what was offered or asked before it, as "yes" does."""
+    content = parse_text_memoized(question).content
+    text = fold_text(question).strip().lower()
+    return not content or (len(content) <= _MAX_ACCEPTANCE_WORDS and bool(_ACCEPTANCE.search(text)))

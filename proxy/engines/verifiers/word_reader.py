@@ -1,6 +1,5 @@
 """Read the content words of a question by the table of word vectors."""
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.text.normalize import fold_text
 from proxy.core.text.word_vectors import WordVectors
 from proxy.core.verification.pair_features import WordReading
-from proxy.engines.inference.exported_models import WORD_VECTORS_FILE, is_prepared
+from proxy.engines.inference.exported_models import is_prepared
+from proxy.engines.inference.word_table import open_word_table
 
 # Words that say little of what a question is about, in English.
 FUNCTION_WORDS = frozenset(
@@ -27,7 +27,6 @@ class WordReader:
 
     def __init__(self, models: Path) -> None:
         self._models = models
-        self._lock = threading.Lock()
         self._table: WordVectors | None = None
 
     @property
@@ -41,12 +40,11 @@ class WordReader:
         return WordReading(vectors[content], weights[content])
 
     def load(self) -> WordVectors:
-        """Load the table once; a tenth of a second. Raises ToolUnavailable."""
-        with self._lock:
-            if self._table is None:
-                if not is_prepared(self._models):
-                    raise ToolUnavailable(
-                        "verifier", "its model is not exported: run manage.py prepare_embedder"
-                    )
-                self._table = WordVectors.load(self._models / WORD_VECTORS_FILE)
-            return self._table
+        """Load the table unless it is loaded. Raises ToolUnavailable."""
+        if self._table is None:
+            if not is_prepared(self._models):
+                raise ToolUnavailable(
+                    "verifier", "its model is not exported: run manage.py prepare_embedder"
+                )
+            self._table = open_word_table(self._models)
+        return self._table

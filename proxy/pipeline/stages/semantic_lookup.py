@@ -8,6 +8,9 @@ from proxy.pipeline.cache_access import cache_seconds_left, decode_candidate
 from proxy.pipeline.call import Call, CandidateVerdict, evolve
 from proxy.pipeline.toolbox import Toolbox
 
+# Of a chat with history, of which several may be near and only one say the same.
+MIN_CHAT_CANDIDATES = 8
+
 log = logging.getLogger("tokenthrift.proxy")
 
 
@@ -26,11 +29,14 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
         and call.plan.cache.backend is not None
     )
     backend = tools.semantic_caches[call.plan.cache.backend]
+    limit = tools.limits.max_candidates
+    if call.window is not None and call.window.has_history:
+        limit = max(limit, MIN_CHAT_CANDIDATES)
     search = backend.find_nearest(
         call.cache_keys.bucket,
         call.vector,
         floor=tools.limits.min_similarity,
-        limit=tools.limits.max_candidates,
+        limit=limit,
     )
     found = await tools.breakers[backend.name].run(search, seconds=cache_seconds_left(call))
     # The bucket includes the scope; should a backend return another scope's entries all the same,

@@ -20,6 +20,7 @@ from proxy.core.event_loop import run_off_loop
 from proxy.core.formats.model_input import has_history
 from proxy.core.ports import SemanticEntry
 from proxy.core.quality.answer_comparison import extract_answer_text
+from proxy.core.verification.chat_reading import ChatReading
 from proxy.core.verification.conversation import HISTORY_MARKER, pack_chat
 from proxy.pipeline.accounting import count_compared_tokens, removed_tokens
 from proxy.pipeline.admission import (
@@ -172,7 +173,12 @@ async def _build_semantic_entry(
         return None
     question = to_storable_text(call.question)
     sealed = await encode_in_thread(
-        replace(envelope, bucket=keys.bucket, question=question, chat=_pack_conversation(call)),
+        replace(
+            envelope,
+            bucket=keys.bucket,
+            question=question,
+            chat=await _pack_conversation(call, tools),
+        ),
         tools.sealer,
     )
     return SemanticEntry(
@@ -190,16 +196,30 @@ async def _build_semantic_entry(
     )
 
 
-def _pack_conversation(call: Call) -> bytes:
+async def _pack_conversation(call: Call, tools: Toolbox) -> bytes:
     """Pack what the entry stores of the conversation, if the plan compares conversations."""
     if call.window is not None:
-        return pack_chat(call.window, extract_answer_text(call.completion))
+        reading = await _read_history(call, tools) if call.window.has_history else None
+        return pack_chat(call.window, extract_answer_text(call.completion), reading)
     forgets = (
         call.plan is not None
         and call.plan.cache is not None
         and call.plan.cache.context == "last_message"
     )
     return HISTORY_MARKER if forgets and has_history(call.chat_request.messages) else b""
+
+
+async def _read_history(call: Call, tools: Toolbox) -> ChatReading | None:
+    """Read the chat; None if it has too many sentences, or nobody can read it now."""
+    if tools.chat_verifier is None:
+        return None
+    seconds = tools.limits.store_seconds
+    reading = tools.chat_verifier.read_chat(call.chat_request.messages, within=seconds)
+    try:
+        return await tools.breakers["chats"].run(reading, seconds=seconds)
+    except ToolUnavailable as error:
+        log.log(error.log_level, "request %s: its chat is not read: %s", call.request_id, error)
+        return None
 
 
 # Delete semantic entries that can never be served: invalidated ones, and those that are broken, of

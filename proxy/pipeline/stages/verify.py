@@ -6,18 +6,31 @@ decide. If the plan compares a window of the conversation, the histories must ma
 questions by themselves.
 """
 
+from collections.abc import Sequence
+
+import orjson
+
 from proxy.core.answers import CachedAnswer
 from proxy.core.caching.envelope import Envelope
+from proxy.core.errors import ToolUnavailable
+from proxy.core.event_loop import MAX_INLINE_BYTES
 from proxy.core.formats.model_input import has_history
 from proxy.core.ports import Candidate
+from proxy.core.quality.answer_comparison import extract_answer_text
 from proxy.core.quality.error_budget import ERROR_BUDGET, THRESHOLD_PROBE_MARGIN
+from proxy.core.types import Message
+from proxy.core.verification.chat_decision import ComparedChat
+from proxy.core.verification.chat_reading import ChatReading
 from proxy.core.verification.conversation import (
     HISTORY_MARKER,
     ChatTurns,
-    history_conflict,
+    are_windows_alike,
     is_unrelated,
     list_ignorable_histories,
+    select_window,
     unpack_chat,
+    unpack_chat_reading,
+    veto_history,
 )
 from proxy.core.verification.equivalence import equivalent
 from proxy.core.verification.rules.rule_registry import veto_question
@@ -43,10 +56,11 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 
     Raises ToolUnavailable if a needed embedding is not available in time.
     """
+    asked_chat = _AskedChat(call, tools)
     for candidate in call.candidates:
         if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
             break
-        envelope, agreement = await _check_candidate(call, candidate, tools)
+        envelope, agreement = await _check_candidate(call, candidate, tools, asked_chat)
         judged = CandidateVerdict(
             entry_id=candidate.entry_id,
             question=candidate.question,
@@ -81,7 +95,7 @@ def uses_verifier(call: Call) -> bool:
 
 
 async def _check_candidate(
-    call: Call, candidate: Candidate, tools: Toolbox
+    call: Call, candidate: Candidate, tools: Toolbox, asked_chat: "_AskedChat"
 ) -> tuple[Envelope | None, MatchResult]:
     """Return the candidate's envelope and whether its question matches.
 
@@ -100,13 +114,94 @@ async def _check_candidate(
     other = unpack_chat(envelope.chat)
     if other is None:
         return None, MatchResult(None, "foreign")
-    against = history_conflict(call.window, other, similarity=candidate.similarity)
+    against = veto_history(call.window, other)
+    if against is None and not await _are_windows_alike(call, other, candidate, tools):
+        against = "history"
     if against and not await _is_standalone(call, call.window, other, tools):
-        return envelope, MatchResult(None, against)
+        against = await asked_chat.veto_other_words(other, envelope, against)
+        if against:
+            return envelope, MatchResult(None, against)
     similarity = await _question_similarity(call, call.window, other, candidate, tools)
     return envelope, await _compare_questions(
         call, call.window.question, other.question, similarity, tools
     )
+
+
+async def _are_windows_alike(
+    call: Call, theirs: ChatTurns, candidate: Candidate, tools: Toolbox
+) -> bool:
+    """Whether chats whose turns agree one by one are about the same thing."""
+    ours = call.window
+    assert ours is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
+    if len(ours.user_turns) == 1 or ours.user_turns == theirs.user_turns:
+        return True
+    if not (ours.is_embedded_alone or theirs.is_embedded_alone):
+        return are_windows_alike(candidate.similarity)
+    texts = [select_window(each, call.plan.cache.window) for each in (ours, theirs)]
+    one, other = await embed_texts(call, tools, *texts)
+    return are_windows_alike(float(one @ other))
+
+
+class _AskedChat:
+    """The chat of the call, read once when a candidate's chat differs from it in its words."""
+
+    def __init__(self, call: Call, tools: Toolbox) -> None:
+        self._call, self._tools = call, tools
+        self._reading: ChatReading | None = None
+        self._is_read = False
+
+    async def veto_other_words(
+        self, theirs: ChatTurns, envelope: Envelope, reason: str
+    ) -> str | None:
+        """Return why the stored chat's answer must not be served here, or None.
+
+        `reason`: why its turns do not agree one by one, which stands if nobody can tell more.
+        """
+        call, verifier = self._call, self._tools.chat_verifier
+        if (
+            verifier is None
+            or call.window is None
+            or not call.window.has_history
+            or not uses_verifier(call)
+            or len(envelope.completion) > MAX_INLINE_BYTES
+        ):
+            return reason
+        try:
+            ours, stored = await self._read(), await self._read_stored(theirs, envelope)
+            if ours is None or stored is None:
+                return reason
+            answer = extract_answer_text(orjson.loads(envelope.completion))
+            left = cache_seconds_left(call)
+            return await self._tools.breakers["chats"].run(
+                verifier.veto_other_words(
+                    ComparedChat(call.window.question, ours),
+                    ComparedChat(theirs.question, stored),
+                    answer,
+                    within=left,
+                ),
+                seconds=left,
+            )
+        except ToolUnavailable:
+            return reason
+
+    async def _read(self) -> ChatReading | None:
+        if not self._is_read:
+            self._reading = await self._read_messages(self._call.chat_request.messages)
+            self._is_read = True
+        return self._reading
+
+    async def _read_stored(self, theirs: ChatTurns, envelope: Envelope) -> ChatReading | None:
+        """Return the reading in the entry; a chat without history is read from its question."""
+        if theirs.has_history:
+            return unpack_chat_reading(envelope.chat)
+        return await self._read_messages([{"role": "user", "content": theirs.question}])
+
+    async def _read_messages(self, messages: Sequence[Message]) -> ChatReading | None:
+        verifier, left = self._tools.chat_verifier, cache_seconds_left(self._call)
+        assert verifier is not None  # noqa: S101 -- nothing is read without
+        return await self._tools.breakers["chats"].run(
+            verifier.read_chat(messages, within=left), seconds=left
+        )
 
 
 async def _is_standalone(call: Call, ours: ChatTurns, theirs: ChatTurns, tools: Toolbox) -> bool:
@@ -127,7 +222,9 @@ async def _question_similarity(
         uses_verifier(call) and equivalent(ours.question, theirs.question)
     ):
         return 1.0
-    if len(ours.user_turns) == 1 or (ours.is_standalone and theirs.is_standalone):
+    if len(ours.user_turns) == len(theirs.user_turns) == 1 or (
+        ours.is_embedded_alone and theirs.is_embedded_alone
+    ):
         return candidate.similarity
     # Embedded here, where only the questions are left to compare; rarely, since most candidates are
     # rejected by their history, and who asks again mostly uses the same words.

@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.verification.conversation import (
+    HISTORY_MARKER,
     ChatTurns,
+    are_windows_alike,
     build_chat_turns,
-    history_conflict,
     is_comparable,
     pack_chat,
     select_embedded_text,
     unpack_chat,
+    unpack_chat_reading,
+    veto_history,
 )
 from tests.core.verification.test_conversation import BOOKING, chat
 
@@ -29,23 +32,27 @@ def kept(given: ChatTurns) -> ChatTurns:
 
 def test_what_is_kept_answers_the_same_chat() -> None:
     stored = kept(window(*BOOKING))
-    assert history_conflict(window(*BOOKING), stored, similarity=1.0) is None
+    assert veto_history(window(*BOOKING), stored) is None
     assert stored == window(*BOOKING)
 
 
 def test_windows_must_be_near_where_there_is_a_history() -> None:
-    stored = kept(window(*BOOKING))
-    assert history_conflict(window(*BOOKING), stored, similarity=0.86) is None
-    assert history_conflict(window(*BOOKING), stored, similarity=0.84) == "history"
-    assert (
-        history_conflict(window("How do I pay?"), kept(window("How can I pay?")), similarity=0.75)
-        is None
-    )
+    assert are_windows_alike(0.86)
+    assert not are_windows_alike(0.84)
+
+
+def test_what_a_former_version_kept_is_read_and_has_no_reading() -> None:
+    said = window(*BOOKING)
+    former = msgpack.packb([said.user_turns, said.replies_digest, False, True])
+    assert unpack_chat(former) == said
+    assert unpack_chat_reading(former) is None
+    assert unpack_chat_reading(HISTORY_MARKER) is None
 
 
 @given(st.binary(max_size=120))
 def test_other_bytes_are_no_window(stored: bytes) -> None:
     assert unpack_chat(stored) is None
+    assert unpack_chat_reading(stored) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,6 @@ def test_other_bytes_are_no_window(stored: bytes) -> None:
         [[1], b"", True, True],
         [["a"], b"", True],
         [["a"], b"", True, 1],
-        [["a"], b"", True, True, 1],
         {"a": 1},
     ],
 )

@@ -9,9 +9,9 @@ def antonyms_differ(asked: ParsedText, stored: ParsedText) -> bool:
     here, there = frozenset(asked.keys), frozenset(stored.keys)
     only_there = there - here
     return any(
-        not only_there.isdisjoint(_EXCLUDED_KEYS[key])
+        not only_there.isdisjoint(EXCLUDED_KEYS[key])
         for key in here - there
-        if key in _EXCLUDED_KEYS
+        if key in EXCLUDED_KEYS
     )
 
 
@@ -25,4 +25,4 @@ def _build_exclusions() -> dict[str, set[str]]:
     return found
 
 
-_EXCLUDED_KEYS = _build_exclusions()
+EXCLUDED_KEYS = _build_exclusions()

@@ -16,8 +16,8 @@ _UNSURE_WORD = "unsure"
 _NEGATING_VERBS = frozenset(
     (
         "fail fails failed failing avoid avoids avoided avoiding refuse refuses refused refusing "
-        "refrain refrains refrained prevent prevents prevented preventing decline declines declined "
-        "stop stops stopped quit quits cease ceases ceased"
+        "refrain refrains refrained prevent prevents prevented preventing decline declines "
+        "declined stop stops stopped quit quits cease ceases ceased"
     ).split()
 )
 _NEGATING_PHRASES = (("far", "from"), ("instead", "of"), ("rather", "than"))
@@ -29,11 +29,12 @@ def negation_differs(asked: ParsedText, stored: ParsedText) -> bool:
     """Return whether one text negates the other: don't cancel, cancel; suitable, unsuitable."""
     open_ended = _UNSURE_WORD in asked.words or _UNSURE_WORD in stored.words
     return (
-        not open_ended and _has_odd_negations(asked) != _has_odd_negations(stored)
+        not open_ended and has_odd_negations(asked) != has_odd_negations(stored)
     ) or _is_negated_by_prefix(asked, stored)
 
 
-def _has_odd_negations(reading: ParsedText) -> bool:
+def has_odd_negations(reading: ParsedText) -> bool:
+    """Return whether a text negates an odd number of times."""
     words = sum(token in _NEGATIONS for token in reading.tokens)
     return (words + sum(starmap(_is_negating, pairwise(reading.tokens)))) % 2 == 1
 

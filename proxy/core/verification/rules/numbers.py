@@ -7,7 +7,7 @@ from proxy.core.verification.parsed_text import ParsedText
 
 # Words that may stand for a number and mean other things as well: each may be the digit, or
 # nothing.
-_AMBIGUOUS_NUMBER_WORDS = {
+AMBIGUOUS_NUMBER_WORDS = {
     "one": "1",
     "first": "1",
     "once": "1",
@@ -89,9 +89,7 @@ def _count_numbers(reading: ParsedText) -> tuple[Counter[str], Counter[str]]:
         if token in _DAY_HALVES and (before[0].isdecimal() or before == "one")
     )
     return sure, Counter(
-        _AMBIGUOUS_NUMBER_WORDS[token]
-        for token in reading.tokens
-        if token in _AMBIGUOUS_NUMBER_WORDS
+        AMBIGUOUS_NUMBER_WORDS[token] for token in reading.tokens if token in AMBIGUOUS_NUMBER_WORDS
     )
 
 
