@@ -4,11 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
+from proxy.core.verification.chat_reading import read_chat
 from proxy.core.verification.conversation import unpack_chat, unpack_chat_reading
-from proxy.pipeline.toolbox import Limits
+from tests.core.verification.test_conversation import chat
 from tests.pipeline.test_chain_context import asking, tier
 from tests.support.entries import decode, encode
 from tests.support.fakes import FakeChatVerifier, World, ask, full_plan
@@ -17,11 +19,16 @@ TOLD = ["I moved to Leeds and need a doctor.", "We have Dr Osei.", "When can I s
 RETOLD = ["Hello, I need a GP, I live in Leeds now.", "Dr Osei is free.", "When can I see her?"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def read_once() -> None:
+    """The first reading loads dictionaries, for longer than a request waits."""
+    read_chat(chat(*TOLD), lambda texts: np.ones((len(texts), 4), dtype=np.float32))
+
+
 def world_of(verifier: FakeChatVerifier | None = None, **fields: Any) -> World:
     world = World(
         plan=full_plan(cache=CacheSettings(context="window", **fields)),
         chat_verifier=verifier or FakeChatVerifier(),
-        limits=Limits(cache_seconds=10),
     )
     world.embedder.same = True
     return world
