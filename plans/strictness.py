@@ -121,6 +121,11 @@ def get_operating_points() -> OperatingPoints:
     return read_operating_points()
 
 
+def get_strict_threshold() -> float:
+    """Return the threshold below which a plan accepts more wrong answers for more hits."""
+    return get_operating_points().points["strict"].threshold
+
+
 def find_threshold(strictness: Strictness | None, match: str, similarity_threshold: float) -> float:
     """Return the threshold of these settings: of the strictness, or else the number."""
     if strictness is None or match != "verified":

@@ -82,7 +82,7 @@ class PairDecider:
                 found.append(features)
                 return 0.0
 
-            reason = veto_other_words(asked, stored, "", keep)
+            reason = veto_other_words(asked, stored, "", keep, ignores_asides=True)
             is_open[place], is_served[place] = bool(found), not found and reason is None
             rows[place] = compute_chat_features(
                 summarize_chat(asked.reading), summarize_chat(stored.reading)

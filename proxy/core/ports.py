@@ -185,9 +185,19 @@ class ChatVerifier(Protocol):
         ...
 
     async def veto_other_words(
-        self, asked: ComparedChat, stored: ComparedChat, answer: str, *, within: float = math.inf
+        self,
+        asked: ComparedChat,
+        stored: ComparedChat,
+        answer: str,
+        *,
+        ignores_asides: bool = False,
+        within: float = math.inf,
     ) -> str | None:
-        """Return why the stored chat's `answer` must not be served in the one asked, or None."""
+        """Return why the stored chat's `answer` must not be served in the one asked, or None.
+
+        `ignores_asides`: what the user states in it besides what the stored one says may not
+        matter.
+        """
         ...
 
     async def close(self) -> None: ...

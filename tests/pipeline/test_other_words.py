@@ -44,6 +44,17 @@ async def test_chats_in_other_words_share_an_answer_if_the_verifier_has_nothing_
     assert world.chat_verifier.compared == [(RETOLD[2], TOLD[2], "Answer 0.")]
 
 
+@pytest.mark.parametrize(("threshold", "ignored"), [(0.85, False), (0.8, True)])
+async def test_what_is_said_besides_is_ignored_below_the_strict_threshold_alone(
+    threshold: float, ignored: bool
+) -> None:
+    world = world_of(similarity_threshold=threshold)
+    await tier(world, *TOLD)
+    await tier(world, *RETOLD)
+    assert world.chat_verifier is not None
+    assert world.chat_verifier.ignores_asides is ignored
+
+
 async def test_its_reason_is_the_miss_reason() -> None:
     world = world_of(FakeChatVerifier(says="history"))
     await tier(world, *TOLD)

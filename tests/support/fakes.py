@@ -229,6 +229,7 @@ class FakeChatVerifier:
     reads: bool = True
     down: bool = False
     compared: list[tuple[str, str, str]] = field(default_factory=list)
+    ignores_asides: bool = False  # as last told
 
     async def read_chat(
         self, messages: Sequence[Message], *, within: float = math.inf
@@ -240,8 +241,15 @@ class FakeChatVerifier:
         return read_chat(messages, lambda texts: np.ones((len(texts), 4), dtype=np.float32))
 
     async def veto_other_words(
-        self, asked: ComparedChat, stored: ComparedChat, answer: str, *, within: float = math.inf
+        self,
+        asked: ComparedChat,
+        stored: ComparedChat,
+        answer: str,
+        *,
+        ignores_asides: bool = False,
+        within: float = math.inf,
     ) -> str | None:
+        self.ignores_asides = ignores_asides
         self.compared.append((asked.question, stored.question, answer))
         return self.says
 

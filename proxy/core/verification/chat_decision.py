@@ -57,6 +57,7 @@ _VETOES = {
     "rest_corrects": "history",
 }
 _VETO_PLACES = [(CHAT_FEATURES.index(name), reason) for name, reason in _VETOES.items()]
+_STATEMENTS_PLACE = CHAT_FEATURES.index("rest_statements_more")
 _LITERAL_PLACE = CHAT_FEATURES.index("literal_richer")
 
 
@@ -69,10 +70,17 @@ class ComparedChat:
 
 
 def veto_other_words(
-    asked: ComparedChat, stored: ComparedChat, answer: str, weigh: WeighFeatures
+    asked: ComparedChat,
+    stored: ComparedChat,
+    answer: str,
+    weigh: WeighFeatures,
+    *,
+    ignores_asides: bool = False,
 ) -> str | None:
     """Return why the stored chat's `answer` must not be served in the one asked, or None.
 
+    `ignores_asides`: what the user stated besides in the chat asked may be ignored; it may also
+    matter, as "I have a premium account" does.
     Symmetric in the chats, but for the answer and for one rule: the stored chat never says more
     than the one asked, and never has a history where the one asked begins.
     """
@@ -86,6 +94,7 @@ def veto_other_words(
         return _veto_taken_up(answer, ours, theirs, max_words=_MAX_TAKEN_UP_WORDS)
     return (
         ("history-signs" if _is_unread_text_alone(ours, theirs) else None)
+        or ("history" if features[_STATEMENTS_PLACE] and not ignores_asides else None)
         or _veto_telling(asked, stored, features, weigh)
         # Who asked before may have told the model, or made it seem to say, what to answer, in words
         # that no rule reads. So whoever is served must have said all of it.

@@ -45,11 +45,20 @@ class AlignmentChatVerifier:
         return await self._run(lambda: read_chat(messages, self._embed), within)
 
     async def veto_other_words(
-        self, asked: ComparedChat, stored: ComparedChat, answer: str, *, within: float = math.inf
+        self,
+        asked: ComparedChat,
+        stored: ComparedChat,
+        answer: str,
+        *,
+        ignores_asides: bool = False,
+        within: float = math.inf,
     ) -> str | None:
         """Compare two chats; see the port."""
         weigh = self._weights.weigh
-        return await self._run(lambda: veto_other_words(asked, stored, answer, weigh), within)
+        return await self._run(
+            lambda: veto_other_words(asked, stored, answer, weigh, ignores_asides=ignores_asides),
+            within,
+        )
 
     async def close(self) -> None:
         """Let the thread end; what was not begun is dropped."""

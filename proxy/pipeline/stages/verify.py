@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from plans.strictness import get_strict_threshold
 from proxy.core.answers import CachedAnswer
 from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
@@ -177,6 +178,7 @@ class _AskedChat:
                     ComparedChat(call.window.question, ours),
                     ComparedChat(theirs.question, stored),
                     answer,
+                    ignores_asides=effective_threshold(call) < get_strict_threshold(),
                     within=left,
                 ),
                 seconds=left,

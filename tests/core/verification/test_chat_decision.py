@@ -26,20 +26,31 @@ ORDER = ["It comes on Tuesday.", "how long does delivery take for it?"]
 TOLD = ["I moved to Leeds and need a doctor.", "We have Dr Osei.", "when can I see her?"]
 
 
-def compare(asked: list[str], stored: list[str], *, answer: str = "", likes: bool = True) -> str:
+def compare(
+    asked: list[str],
+    stored: list[str],
+    *,
+    answer: str = "",
+    likes: bool = True,
+    ignores_asides: bool = True,
+) -> str:
     """Why not, "" if nothing is against it. `likes`: what was learned speaks for every pair."""
 
     def weigh(features: Floats) -> float:
         return 1.0 if likes else -1.0
 
     chats = [ComparedChat(texts[-1], read(*texts)) for texts in (asked, stored)]
-    return veto_other_words(chats[0], chats[1], answer, weigh) or ""
+    found = veto_other_words(chats[0], chats[1], answer, weigh, ignores_asides=ignores_asides)
+    return found or ""
 
 
 def test_what_was_learned_decides_where_no_rule_objects() -> None:
     with_chatter = ["We have a dog called dog.", "A dog is fun.", *TOLD]
     assert compare(with_chatter, TOLD) == ""
     assert compare(with_chatter, TOLD, likes=False) == "history"
+    assert compare(with_chatter, TOLD, ignores_asides=False) == "history"
+    with_question = ["Is there a dog?", "A dog is fun.", *TOLD]
+    assert compare(with_question, TOLD, ignores_asides=False) == ""
 
 
 def test_a_chat_that_says_more_may_plant_an_answer() -> None:
