@@ -76,7 +76,7 @@ PRESETS: Final = {
                 "hundred may be wrong."
             ),
             measured=(
-                f"{_describe_wrong_answers(0.85)}, none of 392 in chats. Reuse turns itself off "
+                f"{_describe_wrong_answers(0.85)}, none of 401 in chats. Reuse turns itself off "
                 "when samples show more than 2 % for certain."
             ),
             compression={"engine": "text_rank", "max_input_tokens": 4096, "when": "saves"},

@@ -102,8 +102,8 @@ def test_the_figures_are_those_of_the_documents() -> None:
         0.85,
         0.80,
     )
-    assert "no wrong answer among 392" in context
-    assert "none of 392" in balanced.measured
+    assert "no wrong answer among 401" in context
+    assert "none of 401" in balanced.measured
     assert "| locomo | .887 / .828 |" in (DOCS / "benchmarks" / "MEASUREMENTS.md").read_text(
         "utf-8"
     )
