@@ -246,8 +246,9 @@ def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], P
     (redis,) = [line for line in processes(folder) if "redis-server" in line]
     os.kill(int(redis.split()[0]), signal.SIGKILL)
     _, known = configuration.load_service_credentials(folder)
+    # A process that was killed accepts connections until it is gone.
+    assert _wait_until(lambda: redis not in processes(folder))
     assert _wait_until(lambda: not _refused(known["port"]))
-    assert redis not in processes(folder)
     lease.release_lease(folder)
 
 

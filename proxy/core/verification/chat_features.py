@@ -196,9 +196,24 @@ def compute_chat_features(asked: ChatSummary, stored: ChatSummary) -> Floats:
 
 
 def says_more(chat: ChatSummary, other: ChatSummary) -> bool:
-    """Return whether a sentence of the chat has no counterpart in the other that says the same."""
+    """Return whether the chat says anything that the other does not say in the same order.
+
+    Who says "make it red" and then "make it blue" wants it blue.
+    """
     side, _ = _align_chats(chat, other)
-    return bool(side.list_rest())
+    if side.list_rest():
+        return True
+    digests, reached = [each.digest for each in other.chat.sentences], 0
+    for place, counterpart in enumerate(side.counterparts):
+        literal = side.sentences[place].digest
+        at = next(
+            (where for where in range(reached, len(digests)) if digests[where] == literal),
+            counterpart,
+        )
+        if at < reached:
+            return True
+        reached = at
+    return False
 
 
 def _join(sets: Iterable[Iterable[int]]) -> Words:
@@ -374,6 +389,8 @@ def _compute_overlap(one: SentenceReading, other: SentenceReading) -> float:
 
 def _contradict(ours: ChatSummary, theirs: ChatSummary, place: int, other: int) -> bool:
     """Return whether sentences about the same thing say different things of it."""
+    if _differ_in_order(ours.chat.sentences[place], theirs.chat.sentences[other]):
+        return True
     if ours.numbers_by[place] - theirs.numbers and theirs.numbers_by[other] - ours.numbers:
         return True
     flags, other_flags = ours.chat.sentences[place].flags, theirs.chat.sentences[other].flags
@@ -390,6 +407,14 @@ def _contradict(ours: ChatSummary, theirs: ChatSummary, place: int, other: int) 
     return shared >= _MIN_OVERLAP_FOR_OPPOSITES and _has_opposite(
         here - theirs.content, there - ours.content
     )
+
+
+def _differ_in_order(one: SentenceReading, other: SentenceReading) -> bool:
+    """Return whether words of both come in another order: from Seattle to Oslo, or back."""
+    telling = CONTENT | NAME | NUMBER
+    shared = one.pick_words(telling) & other.pick_words(telling)
+    here, there = ([word for word in each.words if word in shared] for each in (one, other))
+    return here != there
 
 
 def _has_opposite(here: Words, there: Words) -> bool:

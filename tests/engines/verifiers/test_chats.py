@@ -20,6 +20,15 @@ FLOWERS = [
     "Noted: 20 yellow tulips to Totnes, left-hand bell.",
     "so when will she get them?",
 ]
+TRIP = [
+    "I would like to fly from Seattle to Oslo on Friday.",
+    "There is one at 9 in the morning.",
+    "Paint the case red for the trip.",
+    "It will be red.",
+    "Paint the case blue for the trip.",
+    "It will be blue.",
+    "How much luggage may I take?",
+]
 CHATTER = ["sorry, doorbell, back in a sec", "Take your time, I'm not going anywhere."]
 OTHERS = {
     "another plain word": [*FLOWERS[:2], FLOWERS[2].replace("left", "right"), *FLOWERS[3:]],
@@ -69,6 +78,21 @@ async def test_another_chat_is_not_taken_for_this_one(
     assert await compare(verifier, FLOWERS, other)
     if len(other) > 1:
         assert await compare(verifier, [*CHATTER, *other], FLOWERS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [TRIP[0].replace("from Seattle to Oslo", "from Oslo to Seattle"), *TRIP[1:]],
+        [*TRIP[:2], *TRIP[4:6], *TRIP[2:4], TRIP[6]],
+    ],
+    ids=["the way back", "another last wish"],
+)
+async def test_the_same_words_in_another_order_are_another_chat(
+    verifier: AlignmentChatVerifier, other: list[str]
+) -> None:
+    assert await compare(verifier, TRIP, other)
+    assert await compare(verifier, other, TRIP)
 
 
 async def test_a_long_chat_with_another_word_in_one_turn_is_another(
