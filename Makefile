@@ -18,7 +18,7 @@ CODE := manage.py gateway_project plans proxy stats demo deploy evaluation mock_
 # Tests that need no service: `make quick` starts none, and a test here that asks for one fails.
 QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressors/test_worker_choice.py \
   tests/stats/test_time_grains.py tests/test_process_logs.py \
-  tests/plans/test_csv_cells.py tests/plans/test_key_secrets.py tests/plans/test_pricing.py \
+  tests/plans/untrusted_text/test_csv_cells.py tests/plans/test_key_secrets.py tests/plans/test_pricing.py \
   tests/docs/test_docs.py tests/docs/test_documented_defaults.py tests/docs/test_reference_docs.py \
   tests/benchmarks/test_figures.py tests/benchmarks/test_savings.py tests/benchmarks/test_wire.py \
   tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile provider split,tests/evaluation/test_$(name).py)

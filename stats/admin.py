@@ -11,7 +11,7 @@ from django.utils.functional import cached_property
 
 from plans.access import list_user_plans
 from plans.admin.tenant_scope import TenantScopedAdmin
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from stats.analysis.error_rate import Verdict
 from stats.dashboard.request_detail import BILL_DESCRIPTIONS
 from stats.events import JUDGE_REASON, BillSource, NotStoredReason, Outcome, Tier

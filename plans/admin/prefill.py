@@ -14,7 +14,7 @@ from plans.api_errors import InvalidPlan
 from plans.field_changes import list_field_changes
 from plans.fields import list_settings
 from plans.models import Plan
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 
 COPY_SUFFIX: Final = "-copy"
 MAX_PLAN_NAME_LENGTH: Final = 64

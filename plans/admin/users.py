@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from plans.access import GROUP_NAMES
 from plans.forms.edit_conflicts import EditConflictForm, EditConflictMixin
 from plans.models import Membership
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 
 SUPERUSER_FIELDS: Final = ("is_superuser", "user_permissions")
 DJANGO_MANAGED_FIELDS: Final = ("last_login", "date_joined")

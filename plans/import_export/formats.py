@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from plans.csv_cells import is_formula_like
+from plans.untrusted_text.csv_cells import is_formula_like
 
 Format = Literal["json", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("json", "csv")

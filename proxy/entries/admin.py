@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 
 from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.models import Tenant
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from proxy.core.caching.cache_keys import end_user_digest
 from proxy.core.errors import ToolUnavailable
 from proxy.entries import text as entries_text

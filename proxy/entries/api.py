@@ -15,7 +15,7 @@ from plans.api.authentication import Administrator, get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.api_errors import ApiError
 from plans.models import Tenant
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from proxy.core.caching.cache_keys import end_user_digest
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry

@@ -14,7 +14,7 @@ from plans.api.authentication import get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.api_errors import ApiError
 from plans.models import Plan
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from stats.api.serializers import USD_NOTE
 from stats.quality.threshold_tuning import ThresholdRow, TuningReport, build_tuning_report
 from stats.reports import selectors as reports_selectors

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from plans.access import get_user_tenant, list_user_plans
 from plans.api_errors import ApiError
 from plans.models import Plan, Tenant
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from stats.dashboard import request_detail
 from stats.dashboard.freshness import measure_freshness
 from stats.dashboard.overview import build_overview

@@ -12,7 +12,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
 from plans.api_errors import ApiError
-from plans.csv_cells import is_formula_like
+from plans.untrusted_text.csv_cells import is_formula_like
 from stats.reports.rows import ReportRow
 
 TEXT_COLUMNS = ("group", "name")

@@ -5,7 +5,7 @@ Deleted ones are found by their rollups.
 
 from plans.api_errors import ApiError, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Plan, Tenant, VirtualKey
-from plans.whole_numbers import parse_positive
+from plans.untrusted_text.whole_numbers import parse_positive
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup
 from stats.time_grains import DAY
 

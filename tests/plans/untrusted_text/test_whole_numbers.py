@@ -1,7 +1,7 @@
 import pytest
 from django.test import Client
 
-from plans.whole_numbers import MAX_BIGINT, parse_positive
+from plans.untrusted_text.whole_numbers import MAX_BIGINT, parse_positive
 
 NOT_NUMBERS = [
     "",

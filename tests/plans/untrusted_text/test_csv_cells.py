@@ -2,8 +2,8 @@
 
 import pytest
 
-from plans.csv_cells import is_formula_like
 from plans.import_export import formats
+from plans.untrusted_text.csv_cells import is_formula_like
 from stats.reports.csv_export import _escape_cell
 
 RISKY = [
