@@ -6,8 +6,6 @@ numpy's, so the weights differ in their last digits from one machine to another.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -25,7 +23,7 @@ from evaluation.conversations.written_pairs import (
 )
 from evaluation.matching.nearness import find_near_texts, list_judging_texts
 from evaluation.matching.readings import PairReader
-from evaluation.matching.train import TooNear
+from evaluation.matching.train import TooNear, TrainingPlan
 from evaluation.matching.written_sets import read_conversations
 from proxy.core.verification.boosted_trees import BoostedTrees, build_trees
 from proxy.core.verification.chat_features import CHAT_FEATURE_SIGNS, CHAT_FEATURES
@@ -41,17 +39,7 @@ BOOSTING = BoostingPlan()
 DECIMALS = 6  # of what is written
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationPlan:
-    """`data`: a folder of evaluation data, that judges; `models`: that of exported models."""
-
-    data: Path
-    models: Path
-    out: Path
-    seed: int = 1
-
-
-def run(plan: ConversationPlan) -> None:
+def run(plan: TrainingPlan) -> None:
     """Write the weights, and print what they serve. Raises OSError and TooNear."""
     begun = perf_counter()
     rows = read_conversations()
@@ -69,7 +57,7 @@ def run(plan: ConversationPlan) -> None:
     print(f"{plan.out}: {perf_counter() - begun:.0f} s in all")
 
 
-def refuse_near_rows(rows: Sequence[Row], plan: ConversationPlan) -> None:
+def refuse_near_rows(rows: Sequence[Row], plan: TrainingPlan) -> None:
     """Raise TooNear when a written text is as good as one of the folder's."""
     texts = [text for row in rows for text in _iter_texts(row)]
     if near := find_near_texts(texts, list_judging_texts(plan.data), PairReader(plan.models)):

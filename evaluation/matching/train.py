@@ -38,16 +38,16 @@ class TooNear(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """`data`: a folder of evaluation data; `models`: that of exported models."""
 
     data: Path
     models: Path
     out: Path
-    seed: int = 5
+    seed: int
 
 
-def run(plan: Plan) -> None:
+def run(plan: TrainingPlan) -> None:
     """Write the weights, and print what they come from. Raises OSError and TooNear."""
     begun = perf_counter()
     sources, groups, reader = read_sources(plan.data), read_groups(), PairReader(plan.models)
