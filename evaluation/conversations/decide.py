@@ -20,7 +20,7 @@ from proxy.core.verification.chat_features import (
 )
 from proxy.core.verification.chat_reading import read_chat
 from proxy.core.verification.conversation import build_chat_turns
-from proxy.engines.inference.exported_models import WORD_VECTORS_FILE
+from proxy.engines.inference.word_table import open_word_table
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class PairDecider:
     _matches: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._table = WordVectors.load(self.models / WORD_VECTORS_FILE)
+        self._table = open_word_table(self.models)
         self._judge = Judge(self.models)
 
     def decide_rules(self, pairs: Sequence[ChatPair]) -> DecidedPairs:

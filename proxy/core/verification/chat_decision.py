@@ -1,8 +1,8 @@
 """Decide whether the answer at the end of one chat may be served at the end of another.
 
 For chats that `conversation` refuses because their earlier turns differ. Either both say the same
-in other words, with or without things that do not matter; or neither question needs its chat. The
-questions themselves are compared elsewhere.
+in other words, the one asked with or without things besides; or the stored question began its chat
+and the one asked does not need its own. The questions themselves are compared elsewhere.
 """
 
 from collections.abc import Callable
@@ -80,18 +80,17 @@ def veto_other_words(
     """Return why the stored chat's `answer` must not be served in the one asked, or None.
 
     `ignores_asides`: what the user stated besides in the chat asked may be ignored; it may also
-    matter, as "I have a premium account" does.
-    Symmetric in the chats, but for the answer and for one rule: the stored chat never says more
-    than the one asked, and never has a history where the one asked begins.
+    matter, as "I have a premium account" does. Symmetric in the chats, but for the answer and for
+    what may be planted: the stored chat never says more than the one asked.
     """
     if len(answer) > MAX_ANSWER_CHARACTERS:
         return "history"
     ours, theirs = summarize_chat(asked.reading), summarize_chat(stored.reading)
     if theirs.chat.sentences and not ours.chat.sentences:
         return "history-length"
-    features = compute_chat_features(ours, theirs)
     if not theirs.chat.sentences and _needs_no_history(asked.question, ours):
         return _veto_taken_up(answer, ours, theirs, max_words=_MAX_TAKEN_UP_WORDS)
+    features = compute_chat_features(ours, theirs)
     return (
         ("history-signs" if _is_unread_text_alone(ours, theirs) else None)
         or ("history" if features[_STATEMENTS_PLACE] and not ignores_asides else None)
