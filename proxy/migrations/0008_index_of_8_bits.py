@@ -1,6 +1,6 @@
 """The vector index of the default embedder, which reads with weights of 8 bits now.
 
-Entries of the one before are moved in the background, a few at a time; until then they are not found.
+Entries of the one before are not found by meaning until `manage.py reembed` has moved them.
 """
 
 from django.db import migrations
