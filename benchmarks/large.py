@@ -31,7 +31,7 @@ from proxy.core.caching.envelope import Envelope, encode_envelope
 from proxy.core.ports import SemanticCache, SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import MINILM_DIMENSION, MINILM_INT8_ID
+from proxy.engines.inference.exported_models import WORD_DIMENSION, WORD_INDEX_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 
@@ -188,7 +188,7 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
             bucket=bucket,
             scope=scope,
             plan_id=1,
-            embedder=MINILM_INT8_ID,
+            embedder=WORD_INDEX_ID,
             question="A question of about the usual length, such as: how do I return a parcel?",
             vector=vector,
             envelope=encode_envelope(envelope, SEALER),
@@ -200,14 +200,14 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
 def _stores(urls: configuration.ServiceUrls) -> list[Store]:
     def postgres() -> SemanticCache:
         return PgvectorCache(
-            urls.database, MINILM_INT8_ID, MINILM_DIMENSION, timeout=SECONDS, write_timeout=SECONDS
+            urls.database, WORD_INDEX_ID, WORD_DIMENSION, timeout=SECONDS, write_timeout=SECONDS
         )
 
     def search() -> SemanticCache:
         return RedisSearchCache(
             urls.redis_semantic,
-            MINILM_INT8_ID,
-            MINILM_DIMENSION,
+            WORD_INDEX_ID,
+            WORD_DIMENSION,
             prefix="large",
             timeout=SECONDS,
             write_timeout=SECONDS,

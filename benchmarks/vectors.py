@@ -1,7 +1,7 @@
 """Question vectors in any number, shaped like those of real questions:
 what the semantic benchmarks fill their buckets with.
 
-Random directions would not do: in 384 dimensions they are all equally far apart, and an HNSW index
+Random directions would not do: in 128 dimensions they are all equally far apart, and an HNSW index
 finds its way among them badly and slowly. So a vector here is a real question's, moved part of the
 way to one of its nearest neighbours and then along the difference of two further real ones. It
 stays where questions lie, and thousands of "wordings" gather around each of them.
@@ -15,8 +15,10 @@ import fow_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.core.text.normalize import fold_text
 from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.embedders.words import WordEmbedder
 
 NEIGHBOURS = 20
 TOWARDS = 0.5  # at most so far to the neighbour
@@ -40,24 +42,21 @@ def real_questions() -> list[str]:
 
 
 def embedded(texts: list[str], models: Path) -> Vector:
-    """Unit vectors of the default embedder, shape (texts, 384).
+    """Unit vectors by which the default finds entries, shape (texts, 128).
 
     `models`: where it was exported to. Raises ToolUnavailable.
     """
 
     async def each() -> list[Vector]:
-        embedder = OnnxEmbedder(models)
-        try:
-            return [await embedder.embed(text) for text in texts]
-        finally:
-            await embedder.close()
+        embedder = WordEmbedder(models, OnnxEmbedder(models))
+        return [await embedder.embed(fold_text(text)) for text in texts]
 
     return np.stack(asyncio.run(each()))
 
 
 def around(real: Vector, count: int, *, seed: int) -> Iterator[tuple[NDArray[np.int64], Vector]]:
     """`count` unit vectors around the real ones, in chunks of up to 20,000:
-    the numbers of the questions they are wordings of, shape (n,), and the vectors, shape (n, 384).
+    the numbers of the questions they are wordings of, shape (n,), and the vectors, shape (n, 128).
     The same seed gives the same."""
     source = np.random.default_rng(seed)
     similar = real @ real.T
@@ -78,5 +77,5 @@ def around(real: Vector, count: int, *, seed: int) -> Iterator[tuple[NDArray[np.
 
 
 def entries(real: Vector, count: int, *, seed: int) -> Vector:
-    """The vectors of `around` in one piece, shape (count, 384)."""
+    """The vectors of `around` in one piece, shape (count, 128)."""
     return np.concatenate([moved for _, moved in around(real, count, seed=seed)])

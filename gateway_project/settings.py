@@ -89,7 +89,7 @@ EXACT_MEMORY = (
     environment.read_integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
 )
 SIMILARITY_FLOOR = environment.read_number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.50, low=0, high=1)
-CANDIDATES = environment.read_integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
+CANDIDATES = environment.read_integer("TOKENTHRIFT_CANDIDATES", 5, low=1, high=50)
 KEEP_EVENTS_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_EVENTS_DAYS", 400, low=0, high=36_500)
 KEEP_MINUTES_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_MINUTES_DAYS", 7, low=0, high=36_500)
 KEEP_HOURS_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_HOURS_DAYS", 400, low=0, high=36_500)

@@ -63,10 +63,11 @@ async def measure(
         )
     if queries:
         for decision, serves in _second_checks(judge).items():
+            vectors = judge.word_vectors if decision == DEFAULT else judge.vectors
             outcomes = [
                 one
                 async for one in replay(
-                    queries, judge.vectors, serves, floor=judge.floor, most=judge.most
+                    queries, vectors, serves, floor=judge.floor, most=judge.most
                 )
             ]
             found[decision][STREAM] = rates(outcomes)

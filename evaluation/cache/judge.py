@@ -14,6 +14,7 @@ import orjson
 
 from plans.snapshot import CacheSettings
 from proxy.core.caching.eligibility import semantic_ineligibility
+from proxy.core.errors import ToolUnavailable
 from proxy.core.formats import chat_completions
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
@@ -31,6 +32,7 @@ from proxy.core.verification.conversation import (
 )
 from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.embedders.words import WordEmbedder
 from proxy.engines.verifiers.alignment import AlignmentVerifier
 from proxy.engines.verifiers.chats import AlignmentChatVerifier
 from proxy.pipeline.question_matching import match_questions
@@ -51,15 +53,18 @@ class Tools:
 
 
 class Judge:
-    """`seconds`: what each second check of the default took, model and rules."""
+    """`vectors`: the model's, `word_vectors`: those by which the default finds neighbours;
+    `seconds`: what each second check of the default took, model and rules."""
 
     floor = Limits().min_similarity
     most = Limits().max_candidates
 
     def __init__(self, models: Path) -> None:
         self._tools = Tools(OnnxEmbedder(models), AlignmentVerifier(models))
+        self._index = WordEmbedder(models, self._tools.embedder)
         self._models = models
         self.vectors: dict[str, Vector] = {}
+        self.word_vectors: dict[str, Vector] = {}
         self.seconds: list[float] = []
 
     @cached_property
@@ -76,9 +81,18 @@ class Judge:
                 *(self._tools.embedder.embed(fold_text(text)) for text in batch)
             )
             self.vectors |= zip(batch, found, strict=True)
+            for text in batch:
+                self.word_vectors[text] = await self._embed_words(text)
+
+    async def _embed_words(self, text: str) -> Vector:
+        """Nothing is found by a text without a word."""
+        try:
+            return await self._index.embed(fold_text(text))
+        except ToolUnavailable:
+            return np.zeros(self._index.dimension, dtype=np.float32)
 
     def cosine(self, asked: str, stored: str) -> float:
-        """Of two texts that were read."""
+        """The model's of two texts that were read."""
         return float(np.dot(self.vectors[asked], self.vectors[stored]))
 
     def near(self, asked: str, stored: str, *, rules: bool) -> bool:
@@ -87,10 +101,8 @@ class Judge:
             rules and veto_question(asked, stored)
         )
 
-    async def agree(self, asked: str, stored: str, cosine: float) -> bool:
+    async def agree(self, asked: str, stored: str) -> bool:
         """The default's second check of two questions."""
-        if cosine < self.floor:
-            return False
         begun = time.perf_counter()
         tools = cast(Toolbox, self._tools)
         found = await match_questions(
@@ -99,7 +111,6 @@ class Judge:
             tools,
             threshold=PLAN.threshold,
             seconds=PATIENCE,
-            similarity=cosine,
         )
         self.seconds.append(time.perf_counter() - begun)
         return not found.reason
@@ -111,7 +122,7 @@ class Judge:
         ours, theirs = build_chat_turns(asked), build_chat_turns(stored)
         if not all(
             [
-                await self._tools.embedder.has_vocabulary_for(fold_text(each.question))
+                await self._index.has_vocabulary_for(fold_text(each.question))
                 for each in (ours, theirs)
             ]
         ):
@@ -122,15 +133,13 @@ class Judge:
             return False
         texts = [select_embedded_text(given, PLAN.window) for given in (ours, theirs)]
         await self.read((*texts, ours.question, theirs.question))
-        if self.cosine(*texts) < self.floor or not (
+        if float(np.dot(*(self.word_vectors[text] for text in texts))) < self.floor or not (
             await self._turns_agree(ours, theirs)
             or await self._stands_alone(ours, theirs)
             or await self._says_the_same(asked, stored)
         ):
             return False
-        return await self.agree(
-            ours.question, theirs.question, self.cosine(ours.question, theirs.question)
-        )
+        return await self.agree(ours.question, theirs.question)
 
     async def _turns_agree(self, asked: ChatTurns, stored: ChatTurns) -> bool:
         if veto_history(asked, stored):

@@ -101,8 +101,6 @@ class PairDecider:
             texts = tuple(build_chat_turns(chat).question for chat in (pair.asked, pair.stored))
             key = (texts[0], texts[1])
             if key not in self._matches:
-                await self._judge.read(texts)
-                cosine = self._judge.cosine(*key)
-                self._matches[key] = await self._judge.agree(key[0], key[1], cosine)
+                self._matches[key] = await self._judge.agree(*key)
             found.append(self._matches[key])
         return np.array(found, dtype=bool)

@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.text.normalize import fold_text
-from proxy.core.verification.pair_features import TokenReading, WordReading, compute_features
+from proxy.core.verification.pair_features import (
+    TokenReading,
+    WordReading,
+    compute_cheap_features,
+    compute_features,
+)
 from proxy.core.verification.rules.rule_registry import list_doubtful_objections
 from proxy.engines.inference.sentence_reader import SentenceReader
 from proxy.engines.verifiers.word_reader import WordReader
@@ -38,6 +43,11 @@ class PairReader:
             (self._words[stored], self._tokens[stored]),
             list_doubtful_objections(asked, stored),
         )
+
+    def compute_cheap_features(self, asked: str, stored: str) -> Floats:
+        """Compute what the words of a pair tell."""
+        self.read((asked, stored))
+        return compute_cheap_features(self._words[asked], self._words[stored])
 
     def stack_means(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the model's unit vectors of the texts, one a row."""

@@ -28,10 +28,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class PairTable:
-    """Pairs with what every decision looks at. `passed`: equivalent; `refused`: by a sure rule."""
+    """Pairs with what every decision looks at.
+
+    `cheap_features`: what words alone tell; `passed`: equivalent; `refused`: by a sure rule.
+    """
 
     pairs: list[Pair]
     features: Floats
+    cheap_features: Floats
     passed: NDArray[np.bool_]
     refused: NDArray[np.bool_]
 
@@ -57,7 +61,8 @@ def build_table(pairs: Sequence[Pair], reader: PairReader) -> PairTable:
         [not bad and equivalent(pair.a, pair.b) for bad, pair in zip(refused, pairs, strict=True)]
     )
     features = np.array([reader.compute_features(pair.a, pair.b) for pair in pairs])
-    return PairTable(list(pairs), features, passed, refused)
+    cheap = np.array([reader.compute_cheap_features(pair.a, pair.b) for pair in pairs])
+    return PairTable(list(pairs), features, cheap, passed, refused)
 
 
 def build_teaching_tables(

@@ -109,7 +109,8 @@ def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:
 def fit_bound(tables: Tables, evidence: Logistic) -> tuple[Floats, float]:
     """Fit weights and offset of CHEAP_FEATURES to evidence that hardly an open pair exceeds."""
     rows = np.vstack([each.features[each.is_open] for each, _ in tables])
-    cheap, found = rows[:, : len(CHEAP_FEATURES)], evidence.weigh(rows)
+    cheap = np.vstack([each.cheap_features[each.is_open] for each, _ in tables])
+    found = evidence.weigh(rows)
     design = np.column_stack([cheap, np.ones(len(cheap))])
     weights: Floats = np.linalg.lstsq(design, found, rcond=None)[0].astype(np.float64)
     above = np.quantile(found - design @ weights, 1 - ABOVE_BOUND)

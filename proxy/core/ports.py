@@ -143,25 +143,22 @@ class Verifier(Protocol):
 
     # Names the weights: scores under two ids are not comparable.
     id: str
-    # Whose cosines it knows.
-    embedder: str
 
     async def score_questions(
         self,
         asked: str,
         stored: Sequence[str],
         *,
-        similarities: Sequence[float] | None = None,
         at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,
     ) -> list[float]:
         """Return for each stored question the probability (0..1) that its answer is right.
 
-        For the question `asked`, calibrated. `similarities`: their cosines; with them it is known
-        without reading that some pairs cannot reach `at_least`, and these get their upper bound.
-        What was read is remembered for `tenant` alone. Raises ToolUnavailable at once, as
-        `skipped`, if it would take longer than `within` seconds.
+        For the question `asked`, calibrated. Pairs of which it is known without reading that they
+        cannot reach `at_least` get their upper bound. What was read is remembered for `tenant`
+        alone. Raises ToolUnavailable at once, as `skipped`, if it would take longer than `within`
+        seconds.
         """
         ...
 

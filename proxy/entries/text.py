@@ -45,11 +45,8 @@ def read_text(entry: CacheEntry) -> EntryText:
 async def _read_from_stores(tools: Toolbox, entry: CacheEntry) -> EntryText:
     question: str | None = None
     envelope: Envelope | None = None
-    for backend in (
-        tools.semantic_caches[name]
-        for name in entry.backend.split()
-        if name in tools.semantic_caches
-    ):
+    named = entry.backend.split()
+    for backend in (each for each in tools.list_semantic_caches() if each.name in named):
         found = await backend.get(entry.entry_id)
         if found and (envelope := await _decode_value(tools, found.envelope, entry)):
             question = envelope.question

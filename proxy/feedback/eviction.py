@@ -58,12 +58,10 @@ async def find_copies(tools: Toolbox, entry_id: str) -> list[StoredCopy]:
 
     Leaves out what cannot be read now or was not sealed by the gateway.
     """
-    found = await _find_entry_copies(tools, entry_id, tools.semantic_caches.values(), 1.0)
+    found = await _find_entry_copies(tools, entry_id, tools.list_semantic_caches(), 1.0)
     for held in list(found):
         if held.entry is not None:
-            found += await _find_neighbour_copies(
-                tools, held.entry, tools.semantic_caches[held.tier]
-            )
+            found += await _find_neighbour_copies(tools, held.entry, _get_tier_cache(tools, held))
     # A neighbour that two backends have, each finds with the one exact copy.
     copies: dict[tuple[str, str], StoredCopy] = {}
     for held in sorted(found, key=lambda each: -each.similarity):
@@ -101,12 +99,12 @@ async def _find_entry_copies(
         if value
         else []
     )
-    entries = {backend.name: await _await_or_none(backend.get(entry_id)) for backend in backends}
+    entries = [(backend.name, await _await_or_none(backend.get(entry_id))) for backend in backends]
     found += [
         StoredCopy(
             entry_id=entry_id, tier=name, value=entry.envelope, similarity=similarity, entry=entry
         )
-        for name, entry in entries.items()
+        for name, entry in entries
         if entry is not None
     ]
     return [
@@ -154,7 +152,7 @@ async def _restore_copy(tools: Toolbox, held: StoredCopy) -> bool:
             await tools.exact_cache.set(held.entry_id, value, int(left))
         else:
             question = "" if tools.sealer.encrypts else held.envelope.question
-            await tools.semantic_caches[held.tier].add(
+            await _get_tier_cache(tools, held).add(
                 replace(held.entry, question=question, envelope=value)
             )
     except ToolUnavailable:
@@ -169,7 +167,9 @@ def _advance_creation_time(envelope: Envelope) -> Envelope:
 
 
 def _get_tier_cache(tools: Toolbox, held: StoredCopy) -> Any:
-    return tools.exact_cache if held.tier == EXACT_TIER else tools.semantic_caches[held.tier]
+    if held.entry is None:
+        return tools.exact_cache
+    return tools.find_semantic_cache(held.tier, held.entry.embedder)
 
 
 async def _await_or_none(work: Coroutine[Any, Any, Any]) -> Any:

@@ -95,7 +95,7 @@ async def _find_nearest(call: Call, tools: Toolbox, limit: int) -> tuple[Candida
         or call.plan.cache is None
     ):
         return ()
-    backend = tools.semantic_caches[call.plan.cache.backend or ""]
+    backend = tools.select_index(call.plan.cache).caches[call.plan.cache.backend or ""]
     try:
         return tuple(
             await backend.find_nearest(call.cache_keys.bucket, call.vector, floor=-1.0, limit=limit)

@@ -1,9 +1,10 @@
-"""Whether a stored question may answer this one, and the embedding that finds it."""
+"""Whether a stored question may answer this one, and what a model makes of texts."""
 
 import asyncio
 from dataclasses import dataclass
 
 from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Embedder
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Vector
 from proxy.core.verification.equivalence import equivalent
@@ -36,16 +37,14 @@ async def match_questions(
     *,
     threshold: float,
     seconds: float,
-    similarity: float | None = None,
     known_from: float | None = None,
     tenant: int | None = None,
 ) -> MatchResult:
     """Decide whether both questions may have one answer: equivalent texts may.
 
-    Otherwise no sure rule may object and the verifier's score must reach `threshold`. `similarity`:
-    the cosine by the embedder of `tools`, if known. `known_from`: scores from here on are computed
-    exactly, even below the threshold; others may be bounds. Without a verifier, or if it does not
-    answer within `seconds`, the reason is `unverified`.
+    Otherwise no sure rule may object and the verifier's score must reach `threshold`. `known_from`:
+    scores from here on are computed exactly, even below the threshold; others may be bounds.
+    Without a verifier, or if it does not answer within `seconds`, the reason is `unverified`.
     """
     reason = veto_question(asked, stored, SURE_RULES)
     if reason is not None:
@@ -55,16 +54,10 @@ async def match_questions(
     if tools.verifier is None:
         return MatchResult(None, "unverified")
     try:
-        known = (
-            [similarity]
-            if similarity is not None and tools.embedder.id == tools.verifier.embedder
-            else None
-        )
         at_least = threshold if known_from is None else min(threshold, known_from)
         scoring = tools.verifier.score_questions(
             asked,
             [stored],
-            similarities=known,
             at_least=at_least,
             within=seconds,
             tenant=tenant,
@@ -78,27 +71,34 @@ async def match_questions(
 # Embed texts within the time left for the request.
 
 
-async def embed_texts(call: Call, tools: Toolbox, *texts: str, share: float = 1.0) -> list[Vector]:
+async def embed_texts(
+    call: Call,
+    tools: Toolbox,
+    *texts: str,
+    embedder: Embedder | None = None,
+    share: float = 1.0,
+) -> list[Vector]:
     """Embed the folded texts as unit vectors, using at most `share` of the time left.
 
-    Raises ToolUnavailable.
+    `embedder`: None is the model's. Raises ToolUnavailable.
     """
     left = cache_seconds_left(call)
-    return await tools.breakers["embedder"].run(
-        _embed_all(tools, texts, tenant=get_tenant_id(call), within=share * left), seconds=left
+    work = _embed_all(
+        embedder or tools.embedder, texts, tenant=get_tenant_id(call), within=share * left
     )
+    return await tools.breakers["embedder"].run(work, seconds=left)
 
 
-async def is_in_vocabulary(call: Call, tools: Toolbox, text: str) -> bool:
+async def is_in_vocabulary(call: Call, tools: Toolbox, embedder: Embedder, text: str) -> bool:
     """Whether the embedder's vocabulary covers most of the text. Raises ToolUnavailable."""
     return await tools.breakers["embedder"].run(
-        tools.embedder.has_vocabulary_for(fold_text(text)), seconds=cache_seconds_left(call)
+        embedder.has_vocabulary_for(fold_text(text)), seconds=cache_seconds_left(call)
     )
 
 
 async def _embed_all(
-    tools: Toolbox, texts: tuple[str, ...], *, tenant: int, within: float
+    embedder: Embedder, texts: tuple[str, ...], *, tenant: int, within: float
 ) -> list[Vector]:
     return await asyncio.gather(
-        *(tools.embedder.embed(fold_text(text), tenant=tenant, within=within) for text in texts)
+        *(embedder.embed(fold_text(text), tenant=tenant, within=within) for text in texts)
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from plans.snapshot import CacheSettings
 from proxy.core.caching.local_cache import LocalCache
 from proxy.core.caching.prepared_requests import PreparedRequests
 from proxy.core.circuit_breaker import CircuitBreaker
@@ -55,7 +56,7 @@ class Limits:
     key_pepper: str = field(default="", repr=False)
     max_upstream_bytes: int = 64 * 1024 * 1024
     min_similarity: float = 0.50
-    max_candidates: int = 3
+    max_candidates: int = 5
     records_fingerprints: bool = True
     max_requests_per_key: int = 0
 
@@ -67,13 +68,22 @@ class CircuitBreakers(dict[str, CircuitBreaker]):
         return self.setdefault(name, CircuitBreaker(name))
 
 
+@dataclass(frozen=True, slots=True)
+class SemanticIndex:
+    """An embedder, and by name the configured backends that find entries by its vectors."""
+
+    embedder: Embedder
+    caches: Mapping[str, SemanticCache]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
     """Everything a stage may use.
 
-    `semantic_caches`: by backend name, configured ones only. Without a `verifier` only equivalent
-    questions share an answer under `match: verified`; without a `chat_verifier`, only chats whose
-    turns agree one by one.
+    `semantic_caches`: by backend name, configured ones only, with the vectors of `embedder`.
+    `word_index`: finds the entries of plans that verify; None: they are found by those too. Without
+    a `verifier` only equivalent questions share an answer under `match: verified`; without a
+    `chat_verifier`, only chats whose turns agree one by one.
     """
 
     config_source: ConfigSource
@@ -81,6 +91,7 @@ class Toolbox:
     semantic_caches: Mapping[str, SemanticCache]
     sealer: Sealer
     embedder: Embedder
+    word_index: SemanticIndex | None = None
     compressor: Compressor
     conversations: ConversationStore
     upstream: Upstream
@@ -95,6 +106,27 @@ class Toolbox:
     leases: Leases | None = None  # None: this worker is the only one
     breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
     cached_shares: CachedShareEstimator = field(default_factory=CachedShareEstimator)
+
+    def select_index(self, cache: CacheSettings) -> SemanticIndex:
+        """Return where the entries of a plan with these settings are found and stored.
+
+        Under `match: cosine` the model's own cosines decide; where a verifier decides, neighbours
+        may be found by whatever finds the right ones.
+        """
+        if self.word_index is not None and cache.match == "verified":
+            return self.word_index
+        return SemanticIndex(self.embedder, self.semantic_caches)
+
+    def list_semantic_caches(self) -> list[SemanticCache]:
+        """Return every backend, once for each embedder."""
+        by_words = self.word_index.caches.values() if self.word_index else ()
+        return [*by_words, *self.semantic_caches.values()]
+
+    def find_semantic_cache(self, name: str, embedder_id: str) -> SemanticCache | None:
+        """Return the backend of that name with the vectors of that embedder."""
+        if self.word_index is not None and self.word_index.embedder.id == embedder_id:
+            return self.word_index.caches.get(name)
+        return self.semantic_caches.get(name)
 
     @property
     def scorer_id(self) -> str:

@@ -13,7 +13,7 @@ from proxy.conf import conf
 from proxy.core.caching.local_cache import LocalCache
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import FlightRegistry
-from proxy.core.ports import ChatVerifier, Embedder, SemanticCache, Verifier
+from proxy.core.ports import ChatVerifier, Embedder, Verifier
 from proxy.core.quality.cohort import derive_cohort
 from proxy.core.tokens import count_text, find_encoding
 from proxy.core.verification.lexicon.word_ranks import load_lexicon
@@ -30,6 +30,12 @@ from proxy.runtime.cache_sweeper import CacheSweeper
 from proxy.runtime.config_source import DatabaseConfigSource
 from proxy.runtime.error_budget_sync import ErrorBudgetSync
 from proxy.runtime.observers import select_observers
+from proxy.runtime.semantic_indexes import (
+    open_embedder,
+    open_semantic_caches,
+    open_verifier,
+    open_word_index,
+)
 from proxy.runtime.watchdog import Watchdog
 from proxy.runtime.worker_loops import WorkerLoop, build_loops
 from proxy.runtime.worker_metrics import InFlight, WorkerMetrics
@@ -81,7 +87,8 @@ class Worker:
         closing += [tools.verifier.close()] if tools.verifier else []
         closing += [tools.chat_verifier.close()] if tools.chat_verifier else []
         closing += [self.tracing.close()] if self.tracing else []
-        closing += [backend.close() for backend in tools.semantic_caches.values()]
+        closing += [backend.close() for backend in tools.list_semantic_caches()]
+        closing += [tools.word_index.embedder.close()] if tools.word_index else []
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
@@ -155,6 +162,7 @@ async def start_worker() -> Worker:
         semantic_caches=open_semantic_caches(embedder),
         sealer=get_sealer(),
         embedder=embedder,
+        word_index=open_word_index(embedder),
         compressor=compressor,
         conversations=RedisConversationStore(
             conf.exact_redis_url, sealer=get_sealer(), prefix=conf.exact_key_prefix, timeout=timeout
@@ -221,61 +229,6 @@ def open_tracing() -> "Tracing | None":
     from proxy.runtime.otel import Tracing
 
     return Tracing(conf.otlp_endpoint, conf.gateway_version)
-
-
-def open_embedder() -> Embedder:
-    """Load the configured embedder: our exported MiniLM or any sentence-transformers model."""
-    if conf.embedder_name == "minilm":
-        made: Embedder = registry.load_engine(registry.EMBEDDERS["minilm"])(conf.models_folder)
-    else:
-        made = registry.load_engine(registry.EMBEDDERS["sentence_transformers"])(conf.embedder_name)
-    return made
-
-
-def open_verifier(embedder: Embedder) -> Verifier:
-    """Load the verifier; it shares the readings of an embedder with the same model."""
-    made: Verifier = registry.load_engine(registry.VERIFIERS["minilm"])(
-        conf.models_folder, getattr(embedder, "reader", None)
-    )
-    return made
-
-
-def open_semantic_caches(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
-    """Open every configured backend; `times` overrides their deadlines."""
-    times = {"timeout": conf.limits.cache_seconds} | times
-    postgres, redis = (
-        registry.load_engine(registry.SEMANTIC_CACHES[name])
-        for name in ("pgvector_semantic", "redis_semantic")
-    )
-    made = {
-        "pgvector_semantic": postgres(build_conninfo(), embedder.id, embedder.dimension, **times),
-        "redis_semantic": redis(
-            conf.semantic_redis_url,
-            embedder.id,
-            embedder.dimension,
-            prefix=conf.instance_name,
-            **times,
-        ),
-    }
-    return made | _open_qdrant(embedder, times)
-
-
-def _open_qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCache]:
-    """Open the Qdrant backend if a server is configured."""
-    url, api_key = conf.qdrant_access
-    # Its client takes 47 MB of memory.
-    if not url:
-        return {}
-    try:
-        made = registry.load_engine(registry.SEMANTIC_CACHES["qdrant_semantic"])
-        return {
-            "qdrant_semantic": made.from_url(
-                url, api_key, embedder.id, embedder.dimension, prefix=conf.instance_name, **times
-            )
-        }
-    except (ImportError, ValueError) as error:  # not installed, or an invalid URL
-        log.warning("QDRANT_URL is set, and qdrant_semantic is off: %s", error)
-        return {}
 
 
 async def _warm_models(embedder: Embedder, verifier: Verifier, chat_verifier: ChatVerifier) -> None:

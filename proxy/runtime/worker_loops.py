@@ -16,7 +16,13 @@ from proxy.engines.coalescing import redis as leases
 from proxy.engines.exact.invalidations import KeyInvalidations
 from proxy.feedback import service
 from proxy.pipeline.toolbox import Toolbox
-from proxy.runtime import cache_sweeper, config_source, error_budget_sync, worker_metrics
+from proxy.runtime import (
+    cache_sweeper,
+    config_source,
+    embedder_change,
+    error_budget_sync,
+    worker_metrics,
+)
 from proxy.runtime.periodic_task import PeriodicTask
 from stats.ledger import flusher, retention
 
@@ -87,6 +93,7 @@ def build_loops(
             thread=delete_expired_evictions,
             failure_message="answers evicted as wrong are kept too long",
         ),
+        build_reembedding_task(),
         Listener("flights of other workers", flights.listen),
         build_lease_renewal_task(flights),
     ]
@@ -128,6 +135,19 @@ def build_ledger_upkeep_task() -> PeriodicTask:
     )
 
 
+def build_reembedding_task() -> PeriodicTask:
+    return PeriodicTask(
+        name="entries of another embedder",
+        first_delay_seconds=embedder_change.FIRST_TURN_DELAY_SECONDS,
+        interval_seconds=embedder_change.TURN_INTERVAL_SECONDS,
+        max_interval_seconds=embedder_change.TURN_INTERVAL_SECONDS,
+        jitter=0.1,
+        leader_lock=embedder_change.REEMBED_LOCK,
+        thread=embedder_change.reembed_in_background,
+        failure_message="entries of another embedder wait, and are not found by meaning",
+    )
+
+
 def build_lease_renewal_task(flights: leases.RedisLeases) -> PeriodicTask:
     return PeriodicTask(
         name="leases of calls",
@@ -140,7 +160,7 @@ def build_lease_renewal_task(flights: leases.RedisLeases) -> PeriodicTask:
 
 async def purge_semantic_entries(tools: Toolbox) -> None:
     """Remove expired semantic entries; an unavailable backend is retried next time."""
-    for backend in tools.semantic_caches.values():
+    for backend in tools.list_semantic_caches():
         with suppress(ToolUnavailable):
             await backend.purge_expired()
 

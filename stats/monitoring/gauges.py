@@ -55,6 +55,11 @@ TOOL_TIMEOUTS = Counter(
     "Times a tool had no time left of the cache or store budget, or did not answer in it.",
     ("tool",),
 )
+ENTRIES_MOVED = Counter(
+    "tokenthrift_entries_moved",
+    "Semantic entries given the vector of the present embedder, by backend.",
+    ("backend",),
+)
 REFUSED_VALUES = Counter(
     "tokenthrift_refused_values",
     (

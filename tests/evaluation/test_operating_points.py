@@ -34,6 +34,7 @@ def make_table(traps: int, right: int = 10) -> PairTable:
     return PairTable(
         pairs,
         features,
+        np.zeros((len(pairs), 2)),
         passed=np.array([pair.same for pair in pairs]),
         refused=np.zeros(len(pairs), dtype=bool),
     )

@@ -11,7 +11,7 @@ from redis import Redis
 from gateway_project import backend_probes, running_capabilities
 from gateway_project.checks import services
 from gateway_project.embedded import processes
-from proxy.runtime.worker import open_semantic_caches
+from proxy.runtime.semantic_indexes import open_semantic_caches
 from tests.support.fakes import FakeEmbedder
 from tests.support.servers import QdrantServer
 from tests.support.upstream import running_upstream

@@ -96,9 +96,7 @@ async def test_the_window_is_as_long_as_the_plan_says() -> None:
     assert world.embedder.texts == ["It is red.\nWhat does it eat?"]
 
 
-async def test_a_chat_costs_one_vector_before_its_reply_and_the_questions_alone_only_where_all_else_agrees() -> (  # noqa: E501 -- a test's name is its sentence
-    None
-):
+async def test_a_chat_costs_one_vector_before_its_reply() -> None:
     world = world_of("window")
     world.embedder.same = True
     await tier(world, *CHAT)
@@ -112,15 +110,24 @@ async def test_a_chat_costs_one_vector_before_its_reply_and_the_questions_alone_
         3,
     )
     await tier(world, *CHAT[:2], "So what is the price?")
-    assert world.embedder.texts[3:] == [
+    assert world.embedder.texts[3:] == ["I want to fly to Oslo on Friday.\nSo what is the price?"]
+
+
+async def test_where_cosines_decide_the_questions_are_embedded_alone_once_all_else_agrees() -> None:
+    world = world_of("window", match="cosine")
+    world.embedder.same = True
+    await tier(world, *CHAT)
+    assert await tier(world, "I want to fly to Rome.", *CHAT[1:]) == "miss"
+    await tier(world, *CHAT[:2], "So what is the price?")
+    assert world.embedder.texts[2:] == [
         "I want to fly to Oslo on Friday.\nSo what is the price?",
         "So what is the price?",
         CHAT[2],
     ]
 
 
-async def test_without_the_vectors_of_the_questions_nothing_is_served() -> None:
-    world = world_of("window")
+async def test_without_the_vectors_of_the_questions_no_cosine_decides() -> None:
+    world = world_of("window", match="cosine")
     world.embedder.same = True
     await tier(world, *CHAT)
     world.embedder.most = 2
@@ -140,7 +147,8 @@ async def test_a_question_that_stands_alone_is_answered_whatever_was_said_before
         await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST)
         == "semantic"
     )
-    assert world.embedder.texts == [LIST, "Why does the moon have phases?"]
+    # The model's vectors, which it remembers, whatever finds the entries.
+    assert world.embedder.texts == [LIST, LIST, "Why does the moon have phases?"]
     assert await tier(world, LIST.lower()) == "semantic"
 
 

@@ -202,7 +202,6 @@ class FakeVerifier:
         asked: str,
         stored: Sequence[str],
         *,
-        similarities: Sequence[float] | None = None,
         at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,

@@ -49,8 +49,9 @@ class WordVectors:
     """
 
     def __init__(self, pieces: Sequence[str], rows: NDArray[np.floating[Any]]) -> None:
-        self._pieces, self._rows = pieces, np.asarray(rows, dtype=np.float32)
-        self._word_pieces = WordPieces(pieces)
+        self._pieces = pieces
+        self._rows: NDArray[np.floating[Any]] = rows
+        self.word_pieces = WordPieces(pieces)
         self.cached_stems = lru_cache(maxsize=4)(self._build_stems)
 
     @classmethod
@@ -69,7 +70,7 @@ class WordVectors:
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return the mean of each text's rows; zeros for a text without any."""
         pieces = [
-            b"".join(map(self._word_pieces.__getitem__, _split_encoded(text))) for text in texts
+            b"".join(map(self.word_pieces.__getitem__, split_encoded(text))) for text in texts
         ]
         sizes = np.array([len(some) // PIECE_BYTES for some in pieces], dtype=np.int64)
         ids = np.frombuffer(b"".join(pieces), dtype=np.int32)
@@ -80,9 +81,15 @@ class WordVectors:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         shares = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
         found: Vectors = (
-            csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
+            csr_array((shares, ids, starts), shape=(len(texts), len(self._rows)))
+            @ self._widen_rows()
         )
         return found
+
+    def _widen_rows(self) -> Vectors:
+        """Return all rows as float32: 16 MB, which only who embeds thousands of texts needs."""
+        self._rows = self._rows.astype(np.float32, copy=False)
+        return self._rows
 
     def _average_few(self, ids: NDArray[np.int32], sizes: NDArray[np.int64]) -> Vectors:
         """Return the mean of each run of `sizes` rows; zeros for an empty run."""
@@ -90,23 +97,31 @@ class WordVectors:
         filled = np.flatnonzero(sizes)
         if len(filled):
             starts = (np.cumsum(sizes) - sizes)[filled]
-            sums = np.add.reduceat(self._rows[ids], starts, axis=0)
+            sums = np.add.reduceat(self._rows[ids].astype(np.float32), starts, axis=0)
             found[filled] = sums / sizes[filled, None]
         return found
+
+    def has_word(self, text: str) -> bool:
+        """Whether the text has any word of which pieces are in the vocabulary."""
+        return any(self.word_pieces[word] for word in split_encoded(text))
 
     def embed_words(self, text: str) -> tuple[list[str], Vectors, NDArray[np.float32]]:
         """Split a text into lower-case words; return them, a unit vector and a weight for each.
 
         A word that the vocabulary lacks has zeros and UNKNOWN_WORD_WEIGHT.
         """
-        words = _split_encoded(text)
+        words = split_encoded(text)
         vectors = np.zeros((len(words), self._rows.shape[1]), dtype=np.float32)
         weights = np.full(len(words), UNKNOWN_WORD_WEIGHT, dtype=np.float32)
-        for place, word in enumerate(words):
-            rows = self._rows[np.frombuffer(self._word_pieces[word], dtype=np.int32)]
-            if len(rows):
-                vectors[place] = rows.sum(axis=0)
-                weights[place] = np.linalg.norm(rows, axis=1).max()
+        pieces = [self.word_pieces[word] for word in words]
+        sizes = np.array([len(some) // PIECE_BYTES for some in pieces], dtype=np.int64)
+        filled = np.flatnonzero(sizes)
+        if len(filled):
+            rows = self._rows[np.frombuffer(b"".join(pieces), dtype=np.int32)].astype(np.float32)
+            starts = (np.cumsum(sizes) - sizes)[filled]
+            vectors[filled] = np.add.reduceat(rows, starts, axis=0)
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            weights[filled] = np.maximum.reduceat(lengths, starts)
         return [word.decode() for word in words], normalize_rows(vectors), weights
 
     def embed_terms(self, terms: IntegerArray, language: str) -> Vectors:
@@ -114,7 +129,9 @@ class WordVectors:
         known, rows = self.cached_stems(language)
         place = np.minimum(np.searchsorted(known, terms), len(known) - 1)
         found: Vectors = np.where(
-            (known[place] == terms)[:, None], normalize_rows(self._rows[rows[place]]), np.float32(0)
+            (known[place] == terms)[:, None],
+            normalize_rows(self._rows[rows[place]].astype(np.float32)),
+            np.float32(0),
         )
         return found
 
@@ -190,7 +207,7 @@ def normalize_rows(vectors: Vectors) -> Vectors:
     return found
 
 
-def _split_encoded(text: str) -> list[bytes]:
+def split_encoded(text: str) -> list[bytes]:
     """Return lower-case words without accents, split at whatever is no letter or digit."""
     if not text.isascii():
         text = _ACCENT.sub("", unicodedata.normalize("NFD", text.translate(_TYPOGRAPHIC)))

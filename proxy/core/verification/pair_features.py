@@ -27,16 +27,21 @@ FEATURE_SIGNS = {
     **dict.fromkeys(DOUBTFUL_RULES, -1),  # 1 where the rule objects
 }
 FEATURES = tuple(FEATURE_SIGNS)
-# Those that need no reading, given the cosine of the look-up.
-CHEAP_FEATURES = FEATURES[:2]
+# What the words alone tell of a pair, from which its evidence is bounded before anything is read.
+CHEAP_FEATURES = ("word_loss_max", "word_cosine")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordReading:
-    """The content words of a text. `vectors`: unit rows; `weights`: how rare each is, about one."""
+    """A text by the table of word vectors.
+
+    `vectors`: unit rows of its content words; `weights`: how rare each of them is, about one;
+    `mean`: of all its words, of unit length, zeros if it has none.
+    """
 
     vectors: Vectors
     weights: Vectors
+    mean: Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +64,11 @@ def measure_word_loss(asked: WordReading, stored: WordReading) -> float:
     ours = asked.weights * (1 - cosines.max(axis=1))
     theirs = stored.weights * (1 - cosines.max(axis=0))
     return float(max(ours.max(), theirs.max()))
+
+
+def compute_cheap_features(asked: WordReading, stored: WordReading) -> Floats:
+    """Compute `CHEAP_FEATURES`. Symmetric."""
+    return np.array([measure_word_loss(asked, stored), float(asked.mean @ stored.mean)])
 
 
 def compute_features(

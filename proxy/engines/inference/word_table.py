@@ -1,4 +1,4 @@
-"""The table of word vectors, once in a process: 20 MB."""
+"""The table of word vectors, once in a process: 8 MB."""
 
 from functools import lru_cache
 from pathlib import Path

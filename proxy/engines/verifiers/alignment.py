@@ -9,15 +9,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from proxy.core.tenant_memory import TenantMemory
 from proxy.core.text.normalize import fold_text
 from proxy.core.verification.pair_features import (
     TokenReading,
     WordReading,
+    compute_cheap_features,
     compute_features,
-    measure_word_loss,
 )
 from proxy.core.verification.rules.rule_registry import list_doubtful_objections
 from proxy.engines.inference.sentence_reader import SentenceReader
@@ -41,7 +39,6 @@ class AlignmentVerifier:
     """
 
     name = "verifier"
-    embedder = SentenceReader.id
 
     def __init__(self, models: Path, reader: SentenceReader | None = None) -> None:
         self.id = verifier_id()
@@ -57,7 +54,6 @@ class AlignmentVerifier:
         asked: str,
         stored: Sequence[str],
         *,
-        similarities: Sequence[float] | None = None,
         at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,
@@ -69,10 +65,8 @@ class AlignmentVerifier:
         for place, other in enumerate(stored):
             if max(len(asked), len(other)) > MAX_TEXT_CHARACTERS:
                 continue
-            similarity = similarities[place] if similarities is not None else None
-            bound = self._bound_score(asked, other, similarity, tenant)
-            scores[place] = bound
-            if bound >= at_least:
+            scores[place] = self._bound_score(asked, other, tenant)
+            if scores[place] >= at_least:
                 open_ones.append(place)
         if open_ones:
             read = (
@@ -94,14 +88,10 @@ class AlignmentVerifier:
         if not self._word_reader.is_loaded:
             await asyncio.to_thread(self._word_reader.load)
 
-    def _bound_score(
-        self, asked: str, stored: str, similarity: float | None, tenant: int | None
-    ) -> float:
-        """Return the highest score to be expected of the pair, as far as words and cosine tell."""
-        if similarity is None:
-            return 1.0
-        loss = measure_word_loss(self._read_words(asked, tenant), self._read_words(stored, tenant))
-        return bound_score(np.array([loss, similarity]), self._weights)
+    def _bound_score(self, asked: str, stored: str, tenant: int | None) -> float:
+        """Return the highest score to be expected of the pair, as far as its words tell."""
+        words = (self._read_words(text, tenant) for text in (asked, stored))
+        return bound_score(compute_cheap_features(*words), self._weights)
 
     def _score_pair(
         self, asked: tuple[str, TokenReading], stored: tuple[str, TokenReading], tenant: int | None

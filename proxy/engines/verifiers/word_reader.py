@@ -1,4 +1,4 @@
-"""Read the content words of a question by the table of word vectors."""
+"""Read the words of a question by the table of word vectors."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.text.normalize import fold_text
-from proxy.core.text.word_vectors import WordVectors
+from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.core.verification.pair_features import WordReading
 from proxy.engines.inference.exported_models import is_prepared
 from proxy.engines.inference.word_table import open_word_table
@@ -34,10 +34,12 @@ class WordReader:
         return self._table is not None
 
     def read_words(self, text: str) -> WordReading:
-        """Read the content words; some ten microseconds each. Raises ToolUnavailable."""
-        words, vectors, weights = self.load().embed_words(fold_text(text))
+        """Read a text; some thirty microseconds. Raises ToolUnavailable."""
+        table, folded = self.load(), fold_text(text)
+        words, vectors, weights = table.embed_words(folded)
         content = np.array([word not in FUNCTION_WORDS for word in words], dtype=bool)
-        return WordReading(vectors[content], weights[content])
+        mean = normalize_rows(table.embed_texts([folded]))[0]
+        return WordReading(vectors[content], weights[content], mean)
 
     def load(self) -> WordVectors:
         """Load the table unless it is loaded. Raises ToolUnavailable."""

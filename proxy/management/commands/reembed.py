@@ -8,13 +8,18 @@ from django.core.management.base import BaseCommand, CommandError
 
 from plans.models import Plan
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Embedder, Reembeddable, SemanticCache
+from proxy.core.ports import Reembeddable
 from proxy.engines.registry import SEMANTIC_CACHES
-from proxy.runtime.embedder_change import ReembedCounts, reembed_entries
-from proxy.runtime.worker import open_embedder, open_semantic_caches
+from proxy.pipeline.toolbox import SemanticIndex
+from proxy.runtime.embedder_change import (
+    WRITE_TIMEOUT_SECONDS,
+    IndexedPlans,
+    ReembedCounts,
+    open_indexes,
+    read_indexed_plans,
+    reembed_entries,
+)
 from proxy.sealer import get_sealer
-
-WRITE_TIMEOUT_SECONDS = 30.0  # for one page or one write; no request waits for it
 
 
 class Command(BaseCommand):
@@ -51,10 +56,13 @@ class Command(BaseCommand):
             options["backend"]
             or Plan.objects.exclude(backend=None).values_list("backend", flat=True)
         )
-        self._windows_by_plan = dict(Plan.objects.values_list("pk", "window"))
         if not asyncio.run(
             self._reembed_backends(
-                options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"]
+                options["backend"],
+                needed,
+                read_indexed_plans(),
+                batch=options["batch"],
+                dry_run=options["dry_run"],
             )
         ):
             raise CommandError(
@@ -63,36 +71,29 @@ class Command(BaseCommand):
             )
 
     async def _reembed_backends(
-        self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool
-    ) -> bool:
-        """Return whether no entry was left behind."""
-        embedder = open_embedder()
-        backends = open_semantic_caches(embedder, write_timeout=WRITE_TIMEOUT_SECONDS)
-        self.stdout.write(f"Embedder: {embedder.id}")
-        try:
-            done = {
-                name: await self._reembed_backend(
-                    name, backends.get(name), embedder, batch, dry_run
-                )
-                for name in named or SEMANTIC_CACHES
-            }
-        finally:
-            await asyncio.gather(
-                embedder.close(), *(backend.close() for backend in backends.values())
-            )
-        return all(
-            complete or (complete is None and name not in needed) for name, complete in done.items()
-        )
-
-    async def _reembed_backend(
         self,
-        name: str,
-        backend: SemanticCache | None,
-        embedder: Embedder,
+        named: list[str] | None,
+        needed: set[str],
+        plans: IndexedPlans,
+        *,
         batch: int,
         dry_run: bool,
+    ) -> bool:
+        """Return whether no entry was left behind."""
+        complete = True
+        async with open_indexes(plans, write_timeout=WRITE_TIMEOUT_SECONDS) as indexes:
+            for index, found in indexes:
+                self.stdout.write(f"Embedder: {index.embedder.id}")
+                for name in named or SEMANTIC_CACHES:
+                    done = await self._reembed_backend(name, index, found, batch, dry_run)
+                    complete &= done or (done is None and name not in needed)
+        return complete
+
+    async def _reembed_backend(
+        self, name: str, index: SemanticIndex, plans: IndexedPlans, batch: int, dry_run: bool
     ) -> bool | None:
         """Return whether all of a backend's entries were moved; None if it is unavailable."""
+        backend = index.caches.get(name)
         try:
             if not isinstance(backend, Reembeddable):
                 raise ToolUnavailable(
@@ -105,10 +106,10 @@ class Command(BaseCommand):
         try:
             tally = await reembed_entries(
                 backend,
-                embedder,
+                index.embedder,
                 get_sealer(),
                 batch=batch,
-                windows=self._windows_by_plan,
+                plans=plans,
                 dry_run=dry_run,
                 progress=self._show_progress,
             )
@@ -133,7 +134,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: {number} left: {reason}")
         return not tally.failures_by_reason
 
-    def _show_progress(self, tally: ReembedCounts) -> None:
+    async def _show_progress(self, tally: ReembedCounts) -> None:
         """Overwrite one progress line on stderr, if it is a terminal."""
         if self.stderr.isatty():
             self.stderr.write(

@@ -108,7 +108,7 @@ async def evict_wrong_answer(call: Call, tools: Toolbox) -> Call:
         or call.plan.cache.backend is None
     ):
         return call
-    backend = tools.semantic_caches[call.plan.cache.backend]
+    backend = tools.select_index(call.plan.cache).caches[call.plan.cache.backend]
     await tools.breakers[backend.name].run(
         backend.delete(call.shadow_hit.entry_id), seconds=tools.limits.store_seconds
     )

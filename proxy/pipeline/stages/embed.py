@@ -28,12 +28,10 @@ async def embed(call: Call, tools: Toolbox) -> Call:
 
     Raises ToolUnavailable.
     """
-    if (
-        call.cache_keys is None
-        or call.plan is None
-        or call.plan.cache is None
-        or call.plan.cache.backend not in tools.semantic_caches
-    ):
+    if call.cache_keys is None or call.plan is None or call.plan.cache is None:
+        return call
+    index = tools.select_index(call.plan.cache)
+    if call.plan.cache.backend not in index.caches:
         return call
     refusal = (
         "unusual-body"
@@ -45,7 +43,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
         return evolve(call, vetoes=(*call.vetoes, refusal or "no-question"))
     if is_online_model(call.resolved_route.model):
         return evolve(call, vetoes=(*call.vetoes, "tools"))
-    if not await is_in_vocabulary(call, tools, question):
+    if not await is_in_vocabulary(call, tools, index.embedder, question):
         return evolve(call, vetoes=(*call.vetoes, VOCABULARY_REASON))
     cache = call.plan.cache
     context = (
@@ -68,6 +66,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
         call,
         tools,
         question if chat is None else select_embedded_text(chat, cache.window),
+        embedder=index.embedder,
         share=EMBED_TIME_SHARE,
     )
     return evolve(

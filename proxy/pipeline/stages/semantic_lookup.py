@@ -28,7 +28,7 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
         and call.plan.cache is not None
         and call.plan.cache.backend is not None
     )
-    backend = tools.semantic_caches[call.plan.cache.backend]
+    backend = tools.select_index(call.plan.cache).caches[call.plan.cache.backend]
     limit = tools.limits.max_candidates
     if call.window is not None and call.window.has_history:
         limit = max(limit, MIN_CHAT_CANDIDATES)

@@ -97,7 +97,7 @@ async def store(call: Call, tools: Toolbox) -> Call:
             )
         )
     if entry is not None:
-        backend = tools.semantic_caches[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
+        backend = tools.select_index(call.plan.cache).caches[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
         names.append(backend.name)
         writes.append(
             tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_seconds)
@@ -169,8 +169,9 @@ async def _build_semantic_entry(
     call: Call, keys: CacheKeys, envelope: Envelope, tools: Toolbox
 ) -> SemanticEntry | None:
     """Build the semantic entry; None without vector or bucket. Raises EnvelopeTooLarge."""
-    if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
+    if call.vector is None or call.question is None or keys.bucket is None:
         return None
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there is no bucket without
     question = to_storable_text(call.question)
     sealed = await encode_in_thread(
         replace(
@@ -187,7 +188,7 @@ async def _build_semantic_entry(
         bucket=keys.bucket,
         scope=keys.scope,
         plan_id=call.plan.id,
-        embedder=tools.embedder.id,
+        embedder=tools.select_index(call.plan.cache).embedder.id,
         question="" if tools.sealer.encrypts else question,
         vector=call.vector,
         envelope=sealed,
@@ -238,7 +239,8 @@ async def evict_invalid(call: Call, tools: Toolbox) -> Call:
     dead = [each.entry_id for each in call.candidate_verdicts if each.reason in INVALID_REASONS]
     if not dead:
         return call
-    backend = tools.semantic_caches[call.plan.cache.backend]  # type: ignore[union-attr,index]  # there are no neighbours without
+    cache = call.plan.cache  # type: ignore[union-attr]  # there are no neighbours without
+    backend = tools.select_index(cache).caches[cache.backend]  # type: ignore[arg-type,index,union-attr]  # likewise
     breaker, seconds = tools.breakers[backend.name], tools.limits.store_seconds
     removed = await asyncio.gather(
         *(breaker.run(backend.delete(name), seconds=seconds) for name in dead),

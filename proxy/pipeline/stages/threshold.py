@@ -10,12 +10,15 @@ from proxy.pipeline.toolbox import Toolbox
 
 async def feedback_threshold(call: Call, tools: Toolbox) -> Call:
     """Set the threshold that reported wrong answers near this question require."""
-    if call.vector is None or call.cache_keys is None or call.cache_keys.bucket is None:
+    keys, plan = call.cache_keys, call.plan
+    if call.vector is None or keys is None or keys.bucket is None:
         return call
+    assert plan is not None and plan.cache is not None  # noqa: S101, PT018 -- there is no bucket without
+    embedder_id = tools.select_index(plan.cache).embedder.id
     return evolve(
         call,
         feedback_threshold=call.config.penalties.required_threshold(
-            call.cache_keys.bucket, call.vector, tools.embedder.id
+            keys.bucket, call.vector, embedder_id
         ),
     )
 

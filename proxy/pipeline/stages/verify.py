@@ -33,7 +33,6 @@ from proxy.core.verification.conversation import (
     unpack_chat_reading,
     veto_history,
 )
-from proxy.core.verification.equivalence import equivalent
 from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.pipeline.accounting import count_compared_tokens
 from proxy.pipeline.cache_access import (
@@ -109,23 +108,11 @@ async def _check_candidate(
     if call.window is None:
         if envelope.chat == HISTORY_MARKER and not has_history(call.chat_request.messages):
             return envelope, MatchResult(None, "history-length")
-        return envelope, await _compare_questions(
-            call, call.question, candidate.question, candidate.similarity, tools
-        )
+        return envelope, await _compare_questions(call, call.question, candidate.question, tools)
     other = unpack_chat(envelope.chat)
     if other is None:
         return None, MatchResult(None, "foreign")
-    against = veto_history(call.window, other)
-    if against is None and not await _are_windows_alike(call, other, candidate, tools):
-        against = "history"
-    if against and not await _is_standalone(call, call.window, other, tools):
-        against = await asked_chat.veto_other_words(other, envelope, against)
-        if against:
-            return envelope, MatchResult(None, against)
-    similarity = await _question_similarity(call, call.window, other, candidate, tools)
-    return envelope, await _compare_questions(
-        call, call.window.question, other.question, similarity, tools
-    )
+    return envelope, await asked_chat.compare(other, candidate, envelope)
 
 
 async def _are_windows_alike(
@@ -136,7 +123,8 @@ async def _are_windows_alike(
     assert ours is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
     if len(ours.user_turns) == 1 or ours.user_turns == theirs.user_turns:
         return True
-    if not (ours.is_embedded_alone or theirs.is_embedded_alone):
+    by_model = tools.select_index(call.plan.cache).embedder is tools.embedder
+    if by_model and not (ours.is_embedded_alone or theirs.is_embedded_alone):
         return are_windows_alike(candidate.similarity)
     texts = [select_window(each, call.plan.cache.window) for each in (ours, theirs)]
     one, other = await embed_texts(call, tools, *texts)
@@ -144,12 +132,33 @@ async def _are_windows_alike(
 
 
 class _AskedChat:
-    """The chat of the call, read once when a candidate's chat differs from it in its words."""
+    """Compares the chat of the call; it is read once, when a stored one differs in its words."""
 
     def __init__(self, call: Call, tools: Toolbox) -> None:
         self._call, self._tools = call, tools
         self._reading: ChatReading | None = None
         self._is_read = False
+
+    async def compare(
+        self, theirs: ChatTurns, candidate: Candidate, envelope: Envelope
+    ) -> MatchResult:
+        """Decide whether a stored chat matches: its history, then its question by itself."""
+        call, tools, ours = self._call, self._tools, self._call.window
+        assert ours is not None  # noqa: S101 -- likewise
+        against = veto_history(ours, theirs)
+        if against is None and not await _are_windows_alike(call, theirs, candidate, tools):
+            against = "history"
+        if against and not await _is_standalone(call, ours, theirs, tools):
+            against = await self.veto_other_words(theirs, envelope, against)
+            if against:
+                return MatchResult(None, against)
+        agreement = await _compare_questions(call, ours.question, theirs.question, tools)
+        if agreement.reason or uses_verifier(call):
+            return agreement
+        similarity = await _question_similarity(call, ours, theirs, candidate, tools)
+        if similarity < effective_threshold(call):
+            return MatchResult(None, "question-similarity")
+        return agreement
 
     async def veto_other_words(
         self, theirs: ChatTurns, envelope: Envelope, reason: str
@@ -209,20 +218,17 @@ class _AskedChat:
 async def _is_standalone(call: Call, ours: ChatTurns, theirs: ChatTurns, tools: Toolbox) -> bool:
     """Whether both questions are independent of their histories, in words and in meaning."""
     told = list_ignorable_histories(ours, theirs)
-    return (
-        told is not None
-        and call.vector is not None
-        and is_unrelated(call.vector, await embed_texts(call, tools, *told))
-    )
+    if not told:
+        return told is not None
+    question, *histories = await embed_texts(call, tools, ours.question, *told)
+    return is_unrelated(question, histories)
 
 
 async def _question_similarity(
     call: Call, ours: ChatTurns, theirs: ChatTurns, candidate: Candidate, tools: Toolbox
 ) -> float:
     """Return the cosine of the questions alone."""
-    if ours.question == theirs.question or (
-        uses_verifier(call) and equivalent(ours.question, theirs.question)
-    ):
+    if ours.question == theirs.question:
         return 1.0
     if len(ours.user_turns) == len(theirs.user_turns) == 1 or (
         ours.is_embedded_alone and theirs.is_embedded_alone
@@ -241,11 +247,8 @@ def _find_bar(call: Call, envelope: Envelope) -> str:
     return "" if is_fresh(call, envelope) else "stale"
 
 
-async def _compare_questions(
-    call: Call, asked: str, stored: str, similarity: float, tools: Toolbox
-) -> MatchResult:
-    """Decide whether the questions match; `similarity` is their cosine."""
-    least = effective_threshold(call)
+async def _compare_questions(call: Call, asked: str, stored: str, tools: Toolbox) -> MatchResult:
+    """Decide whether the questions match; by rules alone where cosines decide besides."""
     if uses_verifier(call):
         # If thresholds are learned, a score slightly below is computed exactly as well.
         known_from = (
@@ -257,17 +260,12 @@ async def _compare_questions(
             asked,
             stored,
             tools,
-            threshold=least,
+            threshold=effective_threshold(call),
             seconds=cache_seconds_left(call),
-            similarity=similarity,
             known_from=known_from,
             tenant=get_tenant_id(call),
         )
-    if reason := veto_question(asked, stored):
-        return MatchResult(None, reason)
-    return MatchResult(
-        None, "" if call.window is None or similarity >= least else "question-similarity"
-    )
+    return MatchResult(None, veto_question(asked, stored) or "")
 
 
 def _build_hit(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from proxy.core.text.word_vectors import normalize_rows
 from proxy.core.verification.pair_features import (
     FEATURES,
     TokenReading,
@@ -20,7 +21,9 @@ def rows(*vectors: tuple[float, ...]) -> np.ndarray:
 
 
 def words(*vectors: tuple[float, ...], weights: tuple[float, ...] = ()) -> WordReading:
-    return WordReading(rows(*vectors), np.array(weights or [1.0] * len(vectors), np.float32))
+    found = rows(*vectors)
+    mean = normalize_rows(found.sum(axis=0, keepdims=True))[0]
+    return WordReading(found, np.array(weights or [1.0] * len(vectors), np.float32), mean)
 
 
 def tokens(*vectors: tuple[float, ...]) -> TokenReading:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import MINILM_INT8_ID
+from proxy.engines.inference.exported_models import WORD_INDEX_ID
 from proxy.engines.semantic import pgvector
 from proxy.engines.semantic import redis as semantic_redis
 from proxy.engines.semantic.pg_sql import (
@@ -280,12 +280,12 @@ def large_bucket(
     """2,000 vectors of the default embedder in one bucket, more than an exact look-up measures."""
     monkeypatch.setattr(pgvector, "LARGE_BUCKET", 300)
     backend = Backend("pgvector", database_url)
-    vectors = np.random.default_rng(5).normal(size=(2000, 384)).astype(np.float32)
+    vectors = np.random.default_rng(5).normal(size=(2000, 128)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     with psycopg.connect(database_url, autocommit=True) as connection:
         definition = index_definition(connection)
         # Built afterwards is four times quicker.
-        connection.execute("DROP INDEX semantic_hnsw_minilm")
+        connection.execute("DROP INDEX semantic_hnsw_words")
         try:
             fill(connection, backend, vectors)
             connection.execute(definition.encode())
@@ -301,16 +301,16 @@ async def test_a_large_bucket_is_searched_by_the_index_and_still_without_it(
     large_bucket: tuple[psycopg.Connection[Any], Backend, Vector],
 ) -> None:
     connection, backend, vectors = large_bucket
-    assert MINILM_INT8_ID in index_definition(connection)
-    assert "semantic_hnsw_minilm" in plan(
-        connection, build_approximate_query(MINILM_INT8_ID, 384), backend.run
+    assert WORD_INDEX_ID in index_definition(connection)
+    assert "semantic_hnsw_words" in plan(
+        connection, build_approximate_query(WORD_INDEX_ID, 128), backend.run
     )
-    assert "semantic_hnsw_minilm" not in plan(
-        connection, build_exact_query(MINILM_INT8_ID, 384), backend.run
+    assert "semantic_hnsw_words" not in plan(
+        connection, build_exact_query(WORD_INDEX_ID, 128), backend.run
     )
 
-    async with served(PgvectorCache(backend.url, MINILM_INT8_ID, 384, timeout=GENEROUS)) as cache:
-        for statement in (b"SELECT 1", b"DROP INDEX semantic_hnsw_minilm"):
+    async with served(PgvectorCache(backend.url, WORD_INDEX_ID, 128, timeout=GENEROUS)) as cache:
+        for statement in (b"SELECT 1", b"DROP INDEX semantic_hnsw_words"):
             connection.execute(statement)
             for number in range(0, 2000, 100):
                 (found,) = await cache.find_nearest(
@@ -329,7 +329,7 @@ async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
         b"SELECT", b"SELECT set_config('enable_sort', 'off', false),"
     )
     monkeypatch.setattr("proxy.engines.semantic.pgvector.SESSION_SETTINGS_SQL", early)
-    async with served(PgvectorCache(backend.url, MINILM_INT8_ID, 384, timeout=GENEROUS)) as cache:
+    async with served(PgvectorCache(backend.url, WORD_INDEX_ID, 128, timeout=GENEROUS)) as cache:
         for number in range(3):
             found = await cache.find_nearest(backend.run, vectors[number], floor=-1.0, limit=50)
             assert len(found) == 50
@@ -366,14 +366,14 @@ async def served(cache: SemanticCache) -> AsyncIterator[SemanticCache]:
 
 def index_definition(connection: psycopg.Connection[Any]) -> str:
     row = connection.execute(
-        "SELECT indexdef FROM pg_indexes WHERE indexname = 'semantic_hnsw_minilm'"
+        "SELECT indexdef FROM pg_indexes WHERE indexname = 'semantic_hnsw_words'"
     ).fetchone()
     assert row is not None
     return str(row[0])
 
 
 def plan(connection: psycopg.Connection[Any], query: bytes, bucket: str) -> str:
-    values = {"near": f"[{','.join(['0.05'] * 384)}]", "bucket": bucket, "limit": 3, "most": 301}
+    values = {"near": f"[{','.join(['0.05'] * 128)}]", "bucket": bucket, "limit": 3, "most": 301}
     rows = connection.execute(
         b"EXPLAIN " + query.replace(b"%(near)s", b"%(near)s::halfvec"), values
     ).fetchall()
@@ -384,7 +384,7 @@ def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector)
     copy = "COPY proxy_semanticentry FROM STDIN"
     with connection.cursor() as cursor, cursor.copy(copy) as rows:
         for number, vector in enumerate(vectors):
-            known = (backend.id(str(number)), backend.run, "s", 1, MINILM_INT8_ID, "q")
+            known = (backend.id(str(number)), backend.run, "s", 1, WORD_INDEX_ID, "q")
             rows.write_row((*known, str(vector.tolist()), b"x", "now", "tomorrow"))
     connection.execute("ANALYZE proxy_semanticentry")
 

@@ -22,11 +22,11 @@ from proxy.core.ports import Candidate, SemanticEntry
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
 from proxy.core.verification.conversation import build_chat_turns, pack_chat
-from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.embedders.words import WordEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from proxy.runtime.worker import open_embedder, open_semantic_caches
+from proxy.runtime.embedder_change import IndexedPlans, open_indexes
 from proxy.sealer import get_sealer
 from stats.database import build_conninfo
 from tests.support.backends import AnyCache
@@ -106,17 +106,16 @@ def _empty() -> None:
         connection.execute("DELETE FROM proxy_semanticentry")
 
 
-async def _asked(bucket: str, question: str) -> dict[str, list[Candidate]]:
-    """What each backend finds with the embedder of the settings."""
-    embedder = open_embedder()
-    backends = open_semantic_caches(embedder, timeout=2.0)
-    vector = await embedder.embed(question)
-    found = {
-        name: await cache.find_nearest(bucket, vector, floor=0.9, limit=5)
-        for name, cache in backends.items()
-    }
-    await asyncio.gather(embedder.close(), *(cache.close() for cache in backends.values()))
-    return found
+async def _asked(bucket: str, question: str, match: str = "verified") -> dict[str, list[Candidate]]:
+    """What each backend finds for plans with that `match`."""
+    plans = IndexedPlans({}, frozenset({0}))
+    async with open_indexes(plans, timeout=2.0) as indexes:
+        (index,) = (index for index, found in indexes if match in found.finds)
+        vector = await index.embedder.embed(question)
+        return {
+            name: await cache.find_nearest(bucket, vector, floor=0.9, limit=5)
+            for name, cache in index.caches.items()
+        }
 
 
 def reembed(*arguments: str) -> str:
@@ -193,15 +192,15 @@ def test_one_backend_alone(stores: QdrantServer, settings: Any) -> None:
 def test_an_entry_left_behind_is_an_error_and_comes_with_the_next_run(
     stores: QdrantServer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = OnnxEmbedder.embed
+    whole = WordEmbedder.embed
 
-    async def failing(self: OnnxEmbedder, text: str, **options: Any) -> Vector:
+    async def failing(self: WordEmbedder, text: str, **options: Any) -> Vector:
         if text == QUESTIONS[1]:
             raise ToolUnavailable("embedder", "no memory")
         return await whole(self, text, **options)
 
     with monkeypatch.context() as broken:
-        broken.setattr(OnnxEmbedder, "embed", failing)
+        broken.setattr(WordEmbedder, "embed", failing)
         with pytest.raises(CommandError, match="Run the command again"):
             reembed("--backend", "qdrant_semantic")
     assert "qdrant_semantic: 1 moved, 1 of " in reembed("--backend", "qdrant_semantic")

@@ -172,7 +172,7 @@ def test_a_worker_runs_every_listener(started: list[str]) -> None:
 
 
 def test_a_worker_runs_each_loop_once(started: list[str]) -> None:
-    assert len(started) == len(set(started)) == 12
+    assert len(started) == len(set(started)) == 13
 
 
 @pytest.mark.parametrize(
