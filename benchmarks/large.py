@@ -30,8 +30,9 @@ from gateway_project.embedded import configuration
 from proxy.core.caching.envelope import Envelope, encode_envelope
 from proxy.core.ports import SemanticCache, SemanticEntry
 from proxy.core.sealing import Sealer
+from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import WORD_DIMENSION, WORD_INDEX_ID
+from proxy.engines.inference.exported_models import WORD_INDEX_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 
@@ -200,14 +201,18 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
 def _stores(urls: configuration.ServiceUrls) -> list[Store]:
     def postgres() -> SemanticCache:
         return PgvectorCache(
-            urls.database, WORD_INDEX_ID, WORD_DIMENSION, timeout=SECONDS, write_timeout=SECONDS
+            urls.database,
+            WORD_INDEX_ID,
+            WORD_VECTOR_DIMENSION,
+            timeout=SECONDS,
+            write_timeout=SECONDS,
         )
 
     def search() -> SemanticCache:
         return RedisSearchCache(
             urls.redis_semantic,
             WORD_INDEX_ID,
-            WORD_DIMENSION,
+            WORD_VECTOR_DIMENSION,
             prefix="large",
             timeout=SECONDS,
             write_timeout=SECONDS,

@@ -31,8 +31,9 @@ from gateway_project.embedded import configuration
 from proxy.core.caching.envelope import decode_envelope, encode_envelope
 from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
+from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION
 from proxy.core.types import Vector
-from proxy.engines.inference.exported_models import WORD_DIMENSION, WORD_INDEX_ID
+from proxy.engines.inference.exported_models import WORD_INDEX_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 
 PLAN = "bench-semantic"
@@ -129,7 +130,10 @@ def _first(bench: Bench) -> SemanticEntry:
             time.sleep(0.05)
     now = time.time()
     return SemanticEntry(
-        vector=np.zeros(WORD_DIMENSION, np.float32), created_at=now, expires_at=now + HOUR, **row
+        vector=np.zeros(WORD_VECTOR_DIMENSION, np.float32),
+        created_at=now,
+        expires_at=now + HOUR,
+        **row,
     )
 
 
@@ -193,7 +197,7 @@ def _would_hit(bench: Bench, asked: str) -> bool:
 
 
 def _cache(dsn: str) -> PgvectorCache:
-    return PgvectorCache(dsn, WORD_INDEX_ID, WORD_DIMENSION, timeout=5.0)
+    return PgvectorCache(dsn, WORD_INDEX_ID, WORD_VECTOR_DIMENSION, timeout=5.0)
 
 
 def _chat(bench: Bench, question: str) -> Request:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # include the one that was reported, the threshold rises to half-way between the wrong pair's number
 # and 1. The same words in another case or order of politeness still hit; the wrong pair does not.
 
-# Neighbours of a wrong entry are evicted from this cosine on. By word vectors "How do I" and "How can
-# I" are .945 apart; one evicted needlessly costs a miss.
+# Neighbours of a wrong entry are evicted from this cosine on. In word vectors "How do I" and
+# "How can I" is .945; one evicted needlessly costs a miss.
 MAX_PENALTY_RADIUS = 0.93
 COSINE_TOLERANCE = 0.005  # stores round vectors
 

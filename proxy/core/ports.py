@@ -149,16 +149,20 @@ class Verifier(Protocol):
         asked: str,
         stored: Sequence[str],
         *,
-        at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,
     ) -> list[float]:
         """Return for each stored question the probability (0..1) that its answer is right.
 
-        For the question `asked`, calibrated. Pairs of which it is known without reading that they
-        cannot reach `at_least` get their upper bound. What was read is remembered for `tenant`
-        alone. Raises ToolUnavailable at once, as `skipped`, if it would take longer than `within`
-        seconds.
+        For the question `asked`, calibrated. What was read is remembered for `tenant` alone. Raises
+        ToolUnavailable at once, as `skipped`, if it would take longer than `within` seconds.
+        """
+        ...
+
+    async def bound_score(self, asked: str, stored: str, *, tenant: int | None = None) -> float:
+        """Return the score that hardly a pair of these words exceeds, in some 20 microseconds.
+
+        Raises ToolUnavailable.
         """
         ...
 

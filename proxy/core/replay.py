@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plans.snapshot import CacheSettings
+from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION
 
 SimulatedTier = Literal["exact", "semantic", "miss"]
 # Two caches are simulated side by side over the same requests, one under the current settings and
@@ -28,6 +29,8 @@ BLOCK_ROWS: Final = 512
 THRESHOLD_REASONS: Final = frozenset(
     {"", "verifier", "question-similarity", "shadow", "collapsed"}
 )  # reasons that a lower threshold may overcome
+# With it the score is a bound, and no rule has looked at the pair.
+BOUNDED_REASON: Final = "words"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +231,8 @@ class AcceptanceModel:
 
     def __init__(self, rows: Sequence[RecordedRequest], cache: CacheSettings) -> None:
         self._cache = cache
+        # Cosines of word vectors are none that a plan's threshold is about.
+        self._is_blind = cache.match == "cosine" and any(_is_by_words(row) for row in rows)
         known = [
             (row.similarity, passes)
             for row in rows
@@ -238,6 +243,8 @@ class AcceptanceModel:
     def estimate(self, row: RecordedRequest, cosine: float) -> float | None:
         """Return the probability for this pair; None if it cannot be estimated."""
         least = self._cache.threshold
+        if self._is_blind:
+            return None
         if self._cache.match == "cosine" and cosine < least - SAME_PAIR_TOLERANCE:
             return 0.0
         if (
@@ -255,10 +262,17 @@ class AcceptanceModel:
 
     def _own_pair_passes(self, row: RecordedRequest) -> bool | None:
         """Return whether the request's own best neighbour would pass; None if that is unknown."""
+        if row.reason == BOUNDED_REASON and row.tier != "semantic":
+            return False if row.score is not None and row.score < self._cache.threshold else None
         if row.tier != "semantic" and row.reason not in THRESHOLD_REASONS:
             return False
         number = row.score if self._cache.match == "verified" else row.similarity
         return None if number is None else number >= self._cache.threshold
+
+
+def _is_by_words(row: RecordedRequest) -> bool:
+    """Whether the request was looked up by word vectors."""
+    return row.vector is not None and row.vector.size == WORD_VECTOR_DIMENSION
 
 
 def _fit_isotonic(known: Sequence[tuple[float, bool]]) -> list[tuple[float, float]]:
@@ -286,12 +300,13 @@ def find_neighbours(rows: Sequence[RecordedRequest]) -> list[list[tuple[int, flo
     found: list[list[tuple[int, float]]] = [[] for _ in rows]
     vectors: dict[bytes, npt.NDArray[np.float32]] = {}
     # An exact hit was not embedded, but another occurrence of the same request may have been.
-    bucket_of: dict[bytes, bytes] = {}
+    # Vectors of another length are another embedder's; the latest counts.
+    bucket_of: dict[bytes, tuple[bytes, int]] = {}
     for row in rows:
         if row.vector is not None and row.bucket is not None:
-            vectors.setdefault(row.request_digest, row.vector)
-            bucket_of.setdefault(row.request_digest, row.bucket)
-    buckets: dict[bytes, list[int]] = {}
+            vectors[row.request_digest] = row.vector
+            bucket_of[row.request_digest] = (row.bucket, row.vector.size)
+    buckets: dict[tuple[bytes, int], list[int]] = {}
     for index, row in enumerate(rows):
         if row.request_digest in bucket_of:
             buckets.setdefault(bucket_of[row.request_digest], []).append(index)

@@ -202,7 +202,6 @@ class FakeVerifier:
         asked: str,
         stored: Sequence[str],
         *,
-        at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,
     ) -> list[float]:
@@ -211,7 +210,10 @@ class FakeVerifier:
         if self.hang:
             await asyncio.sleep(60)
         self.asked += [(asked, other) for other in stored]
-        return [self.says if self.most >= at_least else self.most for _ in stored]
+        return [self.says for _ in stored]
+
+    async def bound_score(self, asked: str, stored: str, *, tenant: int | None = None) -> float:
+        return self.most
 
     async def close(self) -> None: ...
 

@@ -8,13 +8,14 @@ from proxy.core.verification.accents import unify_name_accents
 from proxy.core.verification.english import is_english
 from proxy.core.verification.notation import literally_equal, notations_differ
 from proxy.core.verification.parsed_text import (
+    RESPELLED_WORDS,
     SENTENCE_BREAK,
     ParsedText,
     build_parsed_text,
     parse_text_memoized,
     tokenize_text,
 )
-from proxy.core.verification.spelling import repair_typos
+from proxy.core.verification.spelling import MAX_COMPARED_WORDS, repair_typos
 
 # English texts that differ in nothing but these are equivalent.
 _POLITE_TOKENS = frozenset(
@@ -44,6 +45,42 @@ def equivalent(asked: str, stored: str) -> bool:
         for each in (ours, theirs)
     )
     return one == other != ()
+
+
+_LETTERS = re.compile("[a-z]{4,}")
+_FREE_WORDS = _POLITE_TOKENS | RESPELLED_WORDS | {*_CONTRACTED_VERBS.values(), "youre", "theyre"}
+
+
+def may_be_equivalent(asked: str, stored: str) -> bool:
+    """Return whether `equivalent` may be true, in some microseconds. Symmetric.
+
+    It is not where a word of four letters or more has no counterpart, of which it could be a typo.
+    Texts that are not all ASCII may always be.
+    """
+    if not (asked.isascii() and stored.isascii()):
+        return True
+    ours, theirs = (frozenset(_LETTERS.findall(text.lower())) for text in (asked, stored))
+    ours, theirs = ours - theirs - _FREE_WORDS, theirs - ours - _FREE_WORDS
+    if not (ours or theirs):
+        return True
+    if max(len(ours), len(theirs)) > MAX_COMPARED_WORDS:
+        return False
+    # A typo of one text may be of a word that both have.
+    return all(
+        any(_may_be_typo(word, other) for other in others)
+        for words, others in (
+            (ours, _LETTERS.findall(stored.lower())),
+            (theirs, _LETTERS.findall(asked.lower())),
+        )
+        for word in words
+    )
+
+
+def _may_be_typo(word: str, other: str) -> bool:
+    """Whether one edit apart is possible, by what costs nothing to look at."""
+    return abs(len(word) - len(other)) <= 1 and (
+        word[0] == other[0] or sorted(word[:2]) == sorted(other[:2])
+    )
 
 
 @remember_by_tenant(512)

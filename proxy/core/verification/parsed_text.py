@@ -57,6 +57,14 @@ JOINED_TOKENS = {
 }
 
 
+# Words that tokens may stand for in other letters: two is 2, don't is do not, login is log in.
+RESPELLED_WORDS = frozenset(
+    {*_NUMBER_WORDS, *_DIGIT_BY_WORD, *_NEGATED_CONTRACTIONS}
+    | {word.removesuffix("t") for word in _NEGATED_CONTRACTIONS}
+    | {word for pair, one in JOINED_TOKENS.items() for word in (*pair, one)}
+)
+
+
 def tokenize_text(text: str) -> list[str]:
     """Split a folded text into lower-case words, numbers and signs.
 

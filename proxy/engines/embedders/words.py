@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.text.word_vectors import WordVectors
+from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION, WordVectors
 from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import OnnxEmbedder
-from proxy.engines.inference.exported_models import WORD_DIMENSION, WORD_INDEX_ID, is_prepared
+from proxy.engines.inference.exported_models import WORD_INDEX_ID, is_prepared
 from proxy.engines.inference.word_table import open_word_table
 
 
@@ -28,7 +28,7 @@ class WordEmbedder:
 
     name = "embedder"
     id = WORD_INDEX_ID
-    dimension = WORD_DIMENSION
+    dimension = WORD_VECTOR_DIMENSION
 
     def __init__(self, models: Path, model: OnnxEmbedder) -> None:
         self._models, self._model = models, model

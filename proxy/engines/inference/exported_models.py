@@ -19,7 +19,6 @@ WORD_VECTORS_FILE: Final = f"{MINILM_ID}-words.npz"
 # Vectors of texts by that table. To be raised with each change of the table: vectors of two tables
 # are not comparable.
 WORD_INDEX_ID: Final = "all-MiniLM-L6-v2@words1-128"
-WORD_DIMENSION: Final = 128
 
 
 def move_export(made: Path, folder: Path) -> None:

@@ -54,20 +54,17 @@ class AlignmentVerifier:
         asked: str,
         stored: Sequence[str],
         *,
-        at_least: float = 0.0,
         within: float = math.inf,
         tenant: int | None = None,
     ) -> list[float]:
         """Score `asked` against each of `stored`; see the port. Texts too long score 0."""
         scores = [0.0] * len(stored)
-        open_ones: list[int] = []
         await self._load_words()
-        for place, other in enumerate(stored):
-            if max(len(asked), len(other)) > MAX_TEXT_CHARACTERS:
-                continue
-            scores[place] = self._bound_score(asked, other, tenant)
-            if scores[place] >= at_least:
-                open_ones.append(place)
+        open_ones = [
+            place
+            for place, other in enumerate(stored)
+            if max(len(asked), len(other)) <= MAX_TEXT_CHARACTERS
+        ]
         if open_ones:
             read = (
                 self._reader.read(fold_text(text), tenant=tenant, within=within)
@@ -80,18 +77,22 @@ class AlignmentVerifier:
                 )
         return scores
 
+    async def bound_score(self, asked: str, stored: str, *, tenant: int | None = None) -> float:
+        """Bound the score of a pair; see the port."""
+        if max(len(asked), len(stored)) > MAX_TEXT_CHARACTERS:
+            return 0.0
+        await self._load_words()
+        words = (self._read_words(text, tenant) for text in (asked, stored))
+        return bound_score(compute_cheap_features(*words), self._weights)
+
     async def close(self) -> None:
         """Let the thread end; texts that were not begun are dropped."""
         await self._reader.close()
 
     async def _load_words(self) -> None:
+        """Load the table of word vectors. Raises ToolUnavailable."""
         if not self._word_reader.is_loaded:
             await asyncio.to_thread(self._word_reader.load)
-
-    def _bound_score(self, asked: str, stored: str, tenant: int | None) -> float:
-        """Return the highest score to be expected of the pair, as far as its words tell."""
-        words = (self._read_words(text, tenant) for text in (asked, stored))
-        return bound_score(compute_cheap_features(*words), self._weights)
 
     def _score_pair(
         self, asked: tuple[str, TokenReading], stored: tuple[str, TokenReading], tenant: int | None

@@ -6,7 +6,7 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.text.normalize import fold_text
-from proxy.core.text.word_vectors import WordVectors, normalize_rows
+from proxy.core.text.word_vectors import WordVectors
 from proxy.core.verification.pair_features import WordReading
 from proxy.engines.inference.exported_models import is_prepared
 from proxy.engines.inference.word_table import open_word_table
@@ -35,11 +35,9 @@ class WordReader:
 
     def read_words(self, text: str) -> WordReading:
         """Read a text; some thirty microseconds. Raises ToolUnavailable."""
-        table, folded = self.load(), fold_text(text)
-        words, vectors, weights = table.embed_words(folded)
-        content = np.array([word not in FUNCTION_WORDS for word in words], dtype=bool)
-        mean = normalize_rows(table.embed_texts([folded]))[0]
-        return WordReading(vectors[content], weights[content], mean)
+        found = self.load().embed_words(fold_text(text))
+        content = np.array([word not in FUNCTION_WORDS for word in found.words], dtype=bool)
+        return WordReading(found.vectors[content], found.weights[content], found.mean)
 
     def load(self) -> WordVectors:
         """Load the table unless it is loaded. Raises ToolUnavailable."""

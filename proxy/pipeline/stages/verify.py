@@ -34,6 +34,7 @@ from proxy.core.verification.conversation import (
     veto_history,
 )
 from proxy.core.verification.rules.rule_registry import veto_question
+from proxy.core.verification.small_talk import strip_small_talk
 from proxy.pipeline.accounting import count_compared_tokens
 from proxy.pipeline.cache_access import (
     INVALIDATED_REASON,
@@ -46,6 +47,7 @@ from proxy.pipeline.call import Call, CandidateVerdict, evolve, get_tenant_id
 from proxy.pipeline.question_matching import (
     MatchResult,
     embed_texts,
+    find_hopeless,
     match_questions,
 )
 from proxy.pipeline.toolbox import Toolbox
@@ -99,8 +101,11 @@ async def _check_candidate(
 ) -> tuple[Envelope | None, MatchResult]:
     """Return the candidate's envelope and whether its question matches.
 
-    A foreign, invalidated or stale candidate is not compared: its envelope is None.
+    A foreign, invalidated or stale candidate is not compared: its envelope is None. So is that of
+    one that is hopeless by its words, which is not even opened.
     """
+    if uses_verifier(call) and (hopeless := await _find_hopeless(call, candidate, tools)):
+        return None, hopeless
     envelope = await decode_candidate(call, tools, candidate)
     if envelope is None or (reason := _find_bar(call, envelope)):
         return None, MatchResult(None, reason if envelope else "foreign")
@@ -240,6 +245,24 @@ async def _question_similarity(
     return float(one @ other)
 
 
+async def _find_hopeless(call: Call, candidate: Candidate, tools: Toolbox) -> MatchResult | None:
+    """Return the mismatch that the words of both questions tell, whatever was said before them."""
+    asked, stored = call.question, candidate.question
+    assert asked is not None  # noqa: S101 -- likewise
+    if call.window is not None:
+        asked, stored = call.window.question, strip_small_talk(stored) or stored
+    return await find_hopeless(
+        asked, stored, tools, threshold=_least_known_score(call), tenant=get_tenant_id(call)
+    )
+
+
+def _least_known_score(call: Call) -> float:
+    """Return the score from which on it must be known exactly: the threshold, or what probes it."""
+    if call.cohort and call.learned_threshold is not None:
+        return min(effective_threshold(call), call.learned_threshold - THRESHOLD_PROBE_MARGIN)
+    return effective_threshold(call)
+
+
 def _find_bar(call: Call, envelope: Envelope) -> str:
     """Return why the candidate must not be served, whatever its question; "" if it may."""
     if is_invalidated(call, envelope):
@@ -250,19 +273,12 @@ def _find_bar(call: Call, envelope: Envelope) -> str:
 async def _compare_questions(call: Call, asked: str, stored: str, tools: Toolbox) -> MatchResult:
     """Decide whether the questions match; by rules alone where cosines decide besides."""
     if uses_verifier(call):
-        # If thresholds are learned, a score slightly below is computed exactly as well.
-        known_from = (
-            call.learned_threshold - THRESHOLD_PROBE_MARGIN
-            if call.cohort and call.learned_threshold is not None
-            else None
-        )
         return await match_questions(
             asked,
             stored,
             tools,
             threshold=effective_threshold(call),
             seconds=cache_seconds_left(call),
-            known_from=known_from,
             tenant=get_tenant_id(call),
         )
     return MatchResult(None, veto_question(asked, stored) or "")
