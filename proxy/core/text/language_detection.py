@@ -234,6 +234,8 @@ def is_known_language(question: str) -> bool:
 
     True also if it has no word at all.
     """
+    if question.isascii():
+        return len(question) <= MAX_READ_LENGTH and _is_ascii_known(question.lower())
     seen = remove_invisible(question).lower()
     if len(seen) > MAX_READ_LENGTH:
         return False
@@ -250,6 +252,11 @@ def is_known_language(question: str) -> bool:
     found = {script: _is_script_known(script, words, strange) for script in _SCRIPTS}
     unspaced = any(script.search(seen) for script in (_HAN, _KANA, _HANGUL))
     return False not in found.values() and (unspaced or True in found.values())
+
+
+def _is_ascii_known(seen: str) -> bool:
+    words = _WORD.findall(seen)
+    return not words or _is_script_known("latin", words, 0) is True
 
 
 def _is_script_known(script: str, words: list[str], strange: int) -> bool | None:

@@ -42,6 +42,8 @@ def split_plain_sentences(text: str) -> list[str]:
 
 def fold_to_plain(text: str) -> str:
     """Return the first `MAX_READ_LENGTH` characters in lower case and one spelling, signs kept."""
+    if text.isascii():
+        return text[:MAX_READ_LENGTH].lower()
     lower = unicodedata.normalize("NFKC", remove_invisible(text)[:MAX_READ_LENGTH]).casefold()
     bare = _LATIN_MARKS.sub("", unicodedata.normalize("NFD", lower))
     return _ARABIC_MARKS.sub("", unicodedata.normalize("NFC", bare)).translate(_ONE_SPELLING)

@@ -15,7 +15,7 @@ from proxy.core.verification.parsed_text import (
     parse_text_memoized,
     tokenize_text,
 )
-from proxy.core.verification.spelling import MAX_COMPARED_WORDS, repair_typos
+from proxy.core.verification.spelling import MAX_COMPARED_WORDS, is_one_edit, repair_typos
 
 # English texts that differ in nothing but these are equivalent.
 _POLITE_TOKENS = frozenset(
@@ -67,19 +67,12 @@ def may_be_equivalent(asked: str, stored: str) -> bool:
         return False
     # A typo of one text may be of a word that both have.
     return all(
-        any(_may_be_typo(word, other) for other in others)
+        any(is_one_edit(word, other) for other in others)
         for words, others in (
             (ours, _LETTERS.findall(stored.lower())),
             (theirs, _LETTERS.findall(asked.lower())),
         )
         for word in words
-    )
-
-
-def _may_be_typo(word: str, other: str) -> bool:
-    """Whether one edit apart is possible, by what costs nothing to look at."""
-    return abs(len(word) - len(other)) <= 1 and (
-        word[0] == other[0] or sorted(word[:2]) == sorted(other[:2])
     )
 
 

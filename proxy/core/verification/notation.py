@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from proxy.core.tenant_memory import remember_by_tenant
@@ -95,6 +96,7 @@ _SIGN_WORDS_BEFORE = frozenset(
         "character key operator"
     ).split()
 )
+_WORD_PARTS, _LITERAL_PARTS = re.compile("[-/']"), re.compile("[-‐‑/]")
 # Polite words at either end of a text are not part of its question; up to this many are dropped.
 MAX_POLITE_WORDS = 3
 _OPENING_POLITENESS = frozenset("please hi hello hey".split())
@@ -145,7 +147,7 @@ def parse_notation(text: str) -> Notation:
     formal = any(piece.is_formal for piece in pieces) or _is_indented(text)
     marks = tuple(piece.mark for piece in pieces if piece.mark)
     literal = _build_code_literal(text, pieces) if formal else _build_prose_literal(pieces)
-    words = frozenset(part for piece in pieces for part in re.split("[-/']", piece.core.lower()))
+    words = frozenset(part for piece in pieces for part in _split_core(piece.core, _WORD_PARTS))
     within = (piece.core for before, piece in pairwise(pieces) if not _ends_sentence(before))
     names = frozenset(
         core.lower() for core in within if core.istitle() and core.lower() not in FILLERS
@@ -256,7 +258,10 @@ def _is_indented(text: str) -> bool:
 
 def _split_pieces(text: str) -> list[NotationPiece]:
     chunks = text.split()
-    plain = {chunk: _classify_chunk(chunk) for chunk in dict.fromkeys(chunks)}
+    plain = {
+        chunk: _classify_cached(chunk) if len(chunk) <= MAX_WORD_LENGTH else _classify_chunk(chunk)
+        for chunk in dict.fromkeys(chunks)
+    }
     found: list[NotationPiece] = []
     before = ""  # the core that stands before, prose's own signs left out
     for place, chunk in enumerate(chunks):
@@ -295,6 +300,12 @@ def _ends_clause(chunk: str) -> bool:
     return chunk[-1] in ".!?:"
 
 
+def _split_core(core: str, signs: re.Pattern[str]) -> list[str]:
+    """Return the lower-case parts of a piece's core between these signs."""
+    lower = core.lower()
+    return [lower] if lower.isalnum() else signs.split(lower)
+
+
 def _classify_chunk(chunk: str) -> NotationPiece:
     """Classify one piece by itself.
 
@@ -324,6 +335,9 @@ def _classify_chunk(chunk: str) -> NotationPiece:
     ):
         return NotationPiece(chunk, core)
     return _classify_nonword(chunk, core)
+
+
+_classify_cached = lru_cache(maxsize=20_000)(_classify_chunk)
 
 
 def _split_closing_signs(core: str) -> tuple[str, str]:
@@ -439,7 +453,7 @@ def _build_prose_literal(pieces: list[NotationPiece]) -> tuple[str, ...]:
         if piece.mark:
             found.append(piece.mark)
         elif piece.core:
-            found.extend(re.split("[-‐‑/]", piece.core.lower()))
+            found.extend(_split_core(piece.core, _LITERAL_PARTS))
     return tuple(found)
 
 

@@ -53,19 +53,10 @@ def _find_intended_words(one: ParsedText, other: ParsedText) -> dict[str, str]:
 
 
 def _is_typo(typed: str, word: str) -> bool:
-    """Return whether `typed` is one edit from `word`, and so much rarer that it is not intended.
-
-    An edit (Damerau 1964): a letter more, less or another, or two exchanged.
-    """
-    # The first letter is seldom wrong.
-    if abs(len(typed) - len(word)) > 1 or (
-        typed[0] != word[0] and sorted(typed[:2]) != sorted(word[:2])
-    ):
+    """Return whether `typed` is one edit from `word`, and so much rarer that it is not intended."""
+    if not is_one_edit(typed, word):
         return False
-    pairs = enumerate(zip(typed, word, strict=False))
-    start = next(
-        (place for place, (ours, theirs) in pairs if ours != theirs), min(len(typed), len(word))
-    )
+    start = _find_first_difference(typed, word)
     ours, theirs = typed[start:], word[start:]
     meant = zipf_frequency(word)
     if ours[2:] == theirs[2:] and len(ours) > 1 and ours[:2] == theirs[1::-1]:
@@ -88,6 +79,30 @@ def _is_typo(typed: str, word: str) -> bool:
     else:
         return False
     return meant >= MIN_INTENDED_FREQUENCY and meant - zipf_frequency(typed) >= least
+
+
+def is_one_edit(one: str, other: str) -> bool:
+    """Return whether a word becomes the other by one edit that is no other first letter. Symmetric.
+
+    An edit (Damerau 1964): a letter more, less or another, or two exchanged.
+    """
+    # The first letter is seldom wrong.
+    if abs(len(one) - len(other)) > 1 or (
+        one[0] != other[0] and sorted(one[:2]) != sorted(other[:2])
+    ):
+        return False
+    start = _find_first_difference(one, other)
+    ours, theirs = one[start:], other[start:]
+    exchanged = ours[2:] == theirs[2:] and ours[:2] == theirs[1::-1]
+    return exchanged or ours[1:] == theirs or ours == theirs[1:] or ours[1:] == theirs[1:]
+
+
+def _find_first_difference(one: str, other: str) -> int:
+    """Return where two words first differ, or the length of the shorter."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next(
+        (place for place, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other))
+    )
 
 
 def _get_rarity_gap(typed: str, meant: str) -> float:

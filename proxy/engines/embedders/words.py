@@ -9,11 +9,10 @@ import asyncio
 import math
 from pathlib import Path
 
-import numpy as np
-
 from proxy.core.errors import ToolUnavailable
 from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION, WordVectors
 from proxy.core.types import Vector
+from proxy.engines.embedders.comprehension import MIN_COMPREHENSION
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.inference.exported_models import WORD_INDEX_ID, is_prepared
 from proxy.engines.inference.word_table import open_word_table
@@ -39,17 +38,17 @@ class WordEmbedder:
     ) -> Vector:
         """Embed the text; see the port. Raises ToolUnavailable also if it has no word."""
         table = self._table or await self._load_table()
-        vector = table.embed_texts([text])[0]
-        length = math.sqrt(float(vector @ vector))
-        if not length:
+        mean = table.embed_words(text).mean
+        if not mean.any():
             raise ToolUnavailable(self.name, "the text has no word", skipped=True)
-        unit: Vector = vector / np.float32(length)
-        unit.flags.writeable = False
-        return unit
+        return mean
 
     async def has_vocabulary_for(self, text: str) -> bool:
         """Whether the vocabulary covers most of the text, and any word; see the port."""
         table = self._table or await self._load_table()
+        share = table.measure_coverage(text)
+        if share is not None:
+            return share >= MIN_COMPREHENSION
         return table.has_word(text) and await self._model.has_vocabulary_for(text)
 
     async def close(self) -> None:

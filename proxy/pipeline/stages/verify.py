@@ -6,6 +6,7 @@ decide. If the plan compares a window of the conversation, the histories must ma
 questions by themselves.
 """
 
+import re
 from collections.abc import Sequence
 
 import orjson
@@ -136,6 +137,10 @@ async def _are_windows_alike(
     return are_windows_alike(float(one @ other))
 
 
+# Small talk is whole sentences: in a single one there is none.
+_INNER_SENTENCE_END = re.compile(r"[.!?\n].*\w", re.DOTALL)
+
+
 class _AskedChat:
     """Compares the chat of the call; it is read once, when a stored one differs in its words."""
 
@@ -250,7 +255,9 @@ async def _find_hopeless(call: Call, candidate: Candidate, tools: Toolbox) -> Ma
     asked, stored = call.question, candidate.question
     assert asked is not None  # noqa: S101 -- likewise
     if call.window is not None:
-        asked, stored = call.window.question, strip_small_talk(stored) or stored
+        asked = call.window.question
+        if _INNER_SENTENCE_END.search(stored):
+            stored = strip_small_talk(stored) or stored
     return await find_hopeless(
         asked, stored, tools, threshold=_least_known_score(call), tenant=get_tenant_id(call)
     )

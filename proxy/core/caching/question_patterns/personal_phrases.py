@@ -403,6 +403,7 @@ def _compile_phrases(*groups: tuple[str, ...]) -> re.Pattern[str]:
 _PHRASE_PATTERN: Final = _compile_phrases(
     _LATIN, _RUSSIAN, _ARABIC, _DEVANAGARI, _BENGALI, _CHINESE, _JAPANESE, _KOREAN
 )
+_LATIN_PATTERN: Final = _compile_phrases(_LATIN)
 _NUMBER_PATTERN: Final = _compile_phrases(_NUMBER_PHRASES)
 
 
@@ -411,6 +412,6 @@ def asks_for_own_data(question: str) -> bool:
     sentences = split_plain_sentences(question)
     # A number may follow the dot of an abbreviation.
     return (
-        any(map(_PHRASE_PATTERN.search, sentences))
+        any(map((_LATIN_PATTERN if question.isascii() else _PHRASE_PATTERN).search, sentences))
         or _NUMBER_PATTERN.search("".join(sentences).replace("  ", " ")) is not None
     )

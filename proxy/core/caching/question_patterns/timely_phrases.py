@@ -355,7 +355,14 @@ def _compile_language(language: _LanguagePhrases) -> _CompiledPhrases:
     return _CompiledPhrases(script=re.compile(language.script), **compiled)
 
 
+def _is_written_in_ascii(language: _LanguagePhrases) -> bool:
+    """Whether any phrase of the language may be found in an ASCII text."""
+    phrases = fold_to_plain(language.still + language.now + language.today)
+    return re.search("[a-z]", phrases) is not None
+
+
 _COMPILED_LANGUAGES: Final = tuple(map(_compile_language, _LANGUAGES))
+_ASCII_LANGUAGES: Final = tuple(map(_compile_language, filter(_is_written_in_ascii, _LANGUAGES)))
 
 
 def asks_about_now(question: str) -> bool:
@@ -363,7 +370,7 @@ def asks_about_now(question: str) -> bool:
     return any(
         _matches_now(rules, sentence)
         for sentence in split_plain_sentences(question)
-        for rules in _COMPILED_LANGUAGES
+        for rules in (_ASCII_LANGUAGES if sentence.isascii() else _COMPILED_LANGUAGES)
     )
 
 

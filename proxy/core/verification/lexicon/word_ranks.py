@@ -9,7 +9,7 @@ import gzip
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +17,13 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.core.text.languages import MAX_WORD_LENGTH
 from proxy.core.verification.lexicon.given_names import COMMON_WORD_NAMES, GIVEN_NAMES
 from proxy.core.verification.lexicon.places import CALENDAR_NAMES, PLACE_NAMES
 
 # A spelling this frequent is a word, whatever a dictionary says: usb, pdf.
 MIN_COMMON_FREQUENCY = 3.0
+CACHED_WORDS = 20_000
 # The file has a list of words for each hundredth of a power of ten below a frequency of one.
 _STEPS_PER_DECADE, _BILLION_EXPONENT = 100, 9
 
@@ -53,16 +55,26 @@ class Lexicon:
 
 def is_word(word: str) -> bool:
     """Return whether a dictionary or the lists of names have this lower-case word."""
+    return len(word) <= MAX_WORD_LENGTH and _is_word_cached(word)
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def _is_word_cached(word: str) -> bool:
     return word in _NAMED_WORDS or load_lexicon().has_spelling(word)
 
 
 def is_common(word: str) -> bool:
     """Return whether the word is known, or as frequent as `MIN_COMMON_FREQUENCY`."""
-    return is_word(word) or load_lexicon().zipf_frequency(word) >= MIN_COMMON_FREQUENCY
+    return is_word(word) or zipf_frequency(word) >= MIN_COMMON_FREQUENCY
 
 
 def zipf_frequency(word: str) -> float:
     """Return a lower-case word's Zipf frequency, see `Lexicon.zipf_frequency`."""
+    return _zipf_frequency_cached(word) if len(word) <= MAX_WORD_LENGTH else 0.0
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def _zipf_frequency_cached(word: str) -> float:
     return load_lexicon().zipf_frequency(word)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.core.verification.accents import unify_name_accents
 from proxy.core.verification.english import is_english
+from proxy.core.verification.equivalence import may_be_equivalent
 from proxy.core.verification.notation import literally_equal, notations_differ
 from proxy.core.verification.parsed_text import ParsedText, parse_text_memoized
 from proxy.core.verification.rules.antonyms import antonyms_differ
@@ -72,18 +73,34 @@ def veto_question(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) ->
     `signs`, `language`, or a key of `rules`. Symmetric; linear in the length of the texts.
     """
     asked, stored = unify_name_accents(asked, stored)
+    if not may_be_equivalent(asked, stored):
+        # Some rule objects to most of these, and costs less than to look at their marks.
+        return (
+            _explain_foreign(asked, stored)
+            or _apply_rules(asked, stored, rules)
+            or _explain_signs(asked, stored)
+        )
     if literally_equal(asked, stored):
         return None
-    if reason := explain_unreadable(asked, stored):
-        return reason
-    ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
-    if ours == theirs:
-        return None
-    return next((name for name, differs in rules.items() if differs(ours, theirs)), None)
+    return explain_unreadable(asked, stored) or _apply_rules(asked, stored, rules)
 
 
 def explain_unreadable(asked: str, stored: str) -> str | None:
     """Return `signs` if the texts' marks differ, `language` if one is not English, else None."""
-    if notations_differ(asked, stored):
-        return SIGNS_REASON
+    return _explain_signs(asked, stored) or _explain_foreign(asked, stored)
+
+
+def _explain_signs(asked: str, stored: str) -> str | None:
+    return SIGNS_REASON if notations_differ(asked, stored) else None
+
+
+def _explain_foreign(asked: str, stored: str) -> str | None:
     return None if is_english(asked) and is_english(stored) else LANGUAGE_REASON
+
+
+def _apply_rules(asked: str, stored: str, rules: Mapping[str, Rule]) -> str | None:
+    """Return the first of the rules that objects to two English texts, or None."""
+    ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
+    if ours == theirs:
+        return None
+    return next((name for name, differs in rules.items() if differs(ours, theirs)), None)
