@@ -200,7 +200,7 @@ class WordVectors:
 class KnownWords(dict[bytes, int]):
     """The places of up to MAX_KNOWN_WORDS words in arrays of what was computed of them.
 
-    `vectors`: unit rows; `lengths`: of the sums of their pieces' rows; `weights`: how rare they are.
+    `vectors`: unit rows; `lengths`: of the sums of their pieces' rows; `weights`: how rare.
     """
 
     def __init__(self, rows: NDArray[np.floating[Any]], pieces: "WordPieces") -> None:

@@ -32,11 +32,12 @@ LEASE_SECONDS = 3.0  # after which another worker takes over a dead worker's cal
 HEARTBEAT_SECONDS = 0.5
 _LEASE_MILLISECONDS = int(LEASE_SECONDS * 1000)
 MAX_LEASE_BYTES = 200  # bytes
-# Whether the lease was free, who holds it and for how long, and what the exact tier holds. A script,
-# since four commands cost the client library twice as much.
+# Whether the lease was free, who holds it and for how long, and what the exact tier holds. Four
+# commands instead would cost the client library twice as much.
 CLAIM_SCRIPT = """
 local won = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-return {won and 1 or 0, redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[2])}
+local held, left = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+return {won and 1 or 0, held, left, redis.call('GET', KEYS[2])}
 """
 # A lease that Redis lost is acquired again, unless another worker was faster.
 RENEW_SCRIPT = """
