@@ -131,7 +131,9 @@ def run(
 def send_all(
     url: str, requests: Sequence[Request], *, tally: Tally | None = None, connections: int = 8
 ) -> None:
-    """Send each once. Raises as `run` does."""
+    """Send each once, if there are any. Raises as `run` does."""
+    if not requests:
+        return
     uvloop.run(
         _send(
             url,

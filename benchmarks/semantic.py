@@ -33,6 +33,7 @@ from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION
 from proxy.core.types import Vector
+from proxy.core.verification.conversation import build_chat_turns, pack_chat
 from proxy.engines.inference.exported_models import WORD_INDEX_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 
@@ -43,7 +44,7 @@ STORED = 900  # questions
 MAX_EXPLAINED = 3_000  # wordings that the gateway is asked about
 WARM, LOOKUPS, MAX_MEASURED = 50, 200, 600  # requests: before measuring; measured at least, at most
 WORDINGS = ("{} please", "hello, {}", "please, {}", "{} thanks in advance", "please tell me: {}")
-FLOOR, LIMIT = 0.70, 3  # as the gateway asks
+FLOOR, LIMIT = 0.50, 5  # as the gateway asks
 SECONDS, HOUR = 60.0, 3600.0
 FIRST = "How do I reset the clock of my kettle?"
 
@@ -101,11 +102,14 @@ def measure(bench: Bench) -> Semantic:
 
 
 def _hits(bench: Bench, requests: Sequence[Request]) -> load.Measured:
+    wanted = len(requests) - WARM
+    if wanted < LOOKUPS:
+        raise RuntimeError(f"benchmarks.semantic: {len(requests)} wordings would hit, too few")
     load.send_all(bench.chat, requests[:WARM], tally=bench.tally, connections=1)
-    before, wanted = bench.tally.tiers["semantic"], len(requests) - WARM
+    before = bench.tally.tiers["semantic"]
     found = bench.closed(iter(requests[WARM:]), connections=1, seconds=SECONDS, warm=0.0)
     hits = bench.tally.tiers["semantic"] - before
-    if wanted < LOOKUPS or hits < 0.99 * wanted:
+    if hits < 0.99 * wanted:
         raise RuntimeError(f"benchmarks.semantic: {hits} of {wanted} requests were semantic hits")
     return found
 
@@ -156,7 +160,10 @@ def _entries(
     )
     for number, vector in chain(enumerate(real), made):
         entry_id, question = uuid.uuid4().hex * 2, texts[number]
-        sealed = encode_envelope(replace(answer, entry_id=entry_id, question=question), sealer)
+        chat = pack_chat(build_chat_turns([{"role": "user", "content": question}]), "")
+        sealed = encode_envelope(
+            replace(answer, entry_id=entry_id, question=question, chat=chat), sealer
+        )
         yield replace(first, entry_id=entry_id, question=question, vector=vector, envelope=sealed)
 
 
