@@ -6,6 +6,7 @@ import time
 from benchmarks import ledger, machine, openloop
 from benchmarks.bench import PLAN, Bench
 from benchmarks.questions import fresh
+from benchmarks.stages import read_stage_times
 
 PASS_RATE = 300.0  # a second
 MISS_RATE = 50.0
@@ -59,16 +60,18 @@ def misses(bench: Bench) -> dict[str, float]:
         bench.fresh(plan=PLAN), connections=MISS_CONNECTIONS, seconds=5
     ).rps * _whole(bench, begun)
     alone = openloop.run(bench.direct, fresh(bench.direct), rate=MISS_RATE, seconds=4)
-    begun = time.time()
+    begun, before = time.time(), read_stage_times(bench)
     through = openloop.run(
         bench.chat, bench.fresh(plan=PLAN), rate=MISS_RATE, seconds=8, tally=bench.tally
     )
+    stages = read_stage_times(bench).mean_milliseconds_since(before)
     whole, begun = _whole(bench, begun), time.time()
     overload = bench.closed(bench.fresh(plan=PLAN), seconds=4).rps
     return {
         "miss_rps": rps,
         "miss_added_p50_ms": through.p50 - alone.p50,
         "miss_added_p99_ms": through.p99 - alone.p99,
+        **{f"miss_{name}_ms": mean for name, mean in stages.items()},
         "miss_whole": whole,
         "miss_overload_rps": overload,
         "miss_overload_whole": _whole(bench, begun),

@@ -1,5 +1,6 @@
 """`Call`: the frozen state of one request; every stage returns a changed copy."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -129,6 +130,8 @@ class Call:
     window: ChatTurns | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
+    # By the monotonic clock; past it no reading waits for those of other requests.
+    reading_deadline: float = math.inf
     # The threshold around this question after a hit near it was reported as wrong.
     feedback_threshold: float = 0.0
     # The candidates that were checked, best first.

@@ -1,6 +1,7 @@
 """Whether a stored question may answer this one, and what a model makes of texts."""
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from proxy.core.errors import ToolUnavailable
@@ -38,12 +39,14 @@ async def match_questions(
     *,
     threshold: float,
     seconds: float,
+    reading_seconds: float = math.inf,
     tenant: int | None = None,
 ) -> MatchResult:
     """Decide whether both questions may have one answer: equivalent texts may.
 
-    Otherwise no sure rule may object and the verifier's score must reach `threshold`. Without a
-    verifier, or if it does not answer within `seconds`, the reason is `unverified`.
+    Otherwise no sure rule may object and the verifier's score must reach `threshold`. The reason is
+    `unverified` without a verifier, if it does not answer within `seconds`, or if others' readings
+    would hold up its own for more than `reading_seconds`.
     """
     reason = veto_question(asked, stored, SURE_RULES)
     if reason is not None:
@@ -53,7 +56,9 @@ async def match_questions(
     if tools.verifier is None:
         return MatchResult(None, "unverified")
     try:
-        scoring = tools.verifier.score_questions(asked, [stored], within=seconds, tenant=tenant)
+        scoring = tools.verifier.score_questions(
+            asked, [stored], within=min(seconds, reading_seconds), tenant=tenant
+        )
         (score,) = await tools.breakers["verifier"].run(scoring, seconds=seconds)
     except ToolUnavailable:
         return MatchResult(None, "unverified")

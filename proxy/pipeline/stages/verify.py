@@ -7,6 +7,7 @@ questions by themselves.
 """
 
 import re
+import time
 from collections.abc import Sequence
 
 import orjson
@@ -59,6 +60,7 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 
     Raises ToolUnavailable if a needed embedding is not available in time.
     """
+    call = evolve(call, reading_deadline=time.monotonic() + MAX_READING_WAIT_SECONDS)
     asked_chat = _AskedChat(call, tools)
     for candidate in call.candidates:
         if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
@@ -137,6 +139,9 @@ async def _are_windows_alike(
     return are_windows_alike(float(one @ other))
 
 
+# For readings of other requests, from the first comparison on: under load a miss that did not wait
+# is worth more than a hit that did. A reading that finds nobody before it runs anyway.
+MAX_READING_WAIT_SECONDS = 0.015
 # Small talk is whole sentences: in a single one there is none.
 _INNER_SENTENCE_END = re.compile(r"[.!?\n].*\w", re.DOTALL)
 
@@ -286,6 +291,7 @@ async def _compare_questions(call: Call, asked: str, stored: str, tools: Toolbox
             tools,
             threshold=effective_threshold(call),
             seconds=cache_seconds_left(call),
+            reading_seconds=max(0.0, call.reading_deadline - time.monotonic()),
             tenant=get_tenant_id(call),
         )
     return MatchResult(None, veto_question(asked, stored) or "")
