@@ -135,9 +135,9 @@ class Price:
                 "token counts must satisfy 0 <= cached + written <= prompt and completion "
                 f">= 0, got {counts}"
             )
-        if details is NO_TOKEN_DETAILS and not self.terms:
-            return self._compute_plain_cost(prompt, completion, cached, written)
         rates = self._select_rates(prompt, at, service_tier)
+        if details is NO_TOKEN_DETAILS:
+            return _compute_text_cost(rates, prompt, completion, cached, written)
         sums = _list_token_counts(prompt, completion, cached, written, details)
         tokens = sum(
             (count * _find_rate(rates, names) for count, names in sums if count), start=Decimal(0)
@@ -148,24 +148,15 @@ class Price:
             + details.searches * rates.get("search", Decimal(0))
         )
 
-    def _compute_plain_cost(
-        self, prompt: int, completion: int, cached: int, written: int
-    ) -> Decimal:
-        """Compute the cost of text at a price without terms."""
-        # Nearly every call is one of these, a hit needs two such sums, and this takes a third of
-        # the time.
-        dollars = (prompt - cached - written) * self.input + completion * self.output
-        if cached:
-            dollars += cached * (self.input if self.cached_input is None else self.cached_input)
-        if written:
-            dollars += written * (self.input if self.cache_write is None else self.cache_write)
-        return dollars / MILLION
-
     def _select_rates(
         self, prompt: int, at: float | None, service_tier: str
     ) -> Mapping[str, Decimal]:
         """Return the rates by name that apply to a prompt of that length."""
-        own = {name: rate for name in BASE_RATE_NAMES if (rate := getattr(self, name)) is not None}
+        own = {"input": self.input, "output": self.output}
+        if self.cached_input is not None:
+            own["cached_input"] = self.cached_input
+        if self.cache_write is not None:
+            own["cache_write"] = self.cache_write
         if not self.terms:
             return own
         moment = None if at is None else datetime.fromtimestamp(at, UTC)
@@ -179,6 +170,20 @@ class Price:
             if term.condition == chosen and (not term.above_tokens or prompt > term.above_tokens):
                 rates.update(term.rates)
         return rates
+
+
+def _compute_text_cost(
+    rates: Mapping[str, Decimal], prompt: int, completion: int, cached: int, written: int
+) -> Decimal:
+    """Compute the cost of a call of nothing but text."""
+    # Nearly every call is one of these, a hit needs two such sums, and this takes a third of the
+    # time.
+    dollars = (prompt - cached - written) * rates["input"] + completion * rates["output"]
+    if cached:
+        dollars += cached * rates.get("cached_input", rates["input"])
+    if written:
+        dollars += written * rates.get("cache_write", rates["input"])
+    return dollars / MILLION + rates.get("request", Decimal(0))
 
 
 def _list_token_counts(

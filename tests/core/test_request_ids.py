@@ -1,5 +1,6 @@
 """Request ids are UUIDs of version 7, in the order of their making."""
 
+import os
 import time
 import uuid
 
@@ -19,3 +20,17 @@ def test_ids_differ_and_sort_by_time() -> None:
         time.sleep(0.002)
     assert sorted(ids) == ids
     assert len({new_request_id() for _ in range(10_000)}) == 10_000
+
+
+def test_a_forked_worker_gives_other_ids_than_its_parent() -> None:
+    new_request_id()  # random bytes are in stock now
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, "\n".join(new_request_id() for _ in range(50)).encode())
+        os._exit(0)
+    ours = {new_request_id()[-17:] for _ in range(50)}
+    os.waitpid(child, 0)
+    theirs = {text[-17:] for text in os.read(reading, 65_536).decode().split("\n")}
+    assert len(theirs) == len(ours) == 50
+    assert not ours & theirs
