@@ -59,7 +59,10 @@ class RunningCapabilities:
 
     def find_verifier_problem(self) -> str | None:
         from proxy.engines.inference.exported_models import is_prepared
+        from proxy.engines.verifiers.pair_model import find_folder_problem
 
+        if conf.verifier_folder is not None:
+            return find_folder_problem(conf.verifier_folder, runs=False)
         return (
             None
             if is_prepared(conf.models_folder)

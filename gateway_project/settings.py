@@ -53,6 +53,7 @@ SPOOL_MEMORY_BYTES = (
     environment.read_integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
 )
 EMBEDDER = environment.read_text("TOKENTHRIFT_EMBEDDER", "minilm")
+VERIFIER = environment.read_text("TOKENTHRIFT_VERIFIER", "minilm")
 COMPRESSORS = environment.read_integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = (
     environment.read_number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000

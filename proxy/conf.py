@@ -79,6 +79,11 @@ class Conf:
         return str(settings.EMBEDDER)
 
     @property
+    def verifier_folder(self) -> Path | None:
+        """The folder of the operator's own verifier; None for ours."""
+        return None if settings.VERIFIER == "minilm" else Path(settings.VERIFIER)
+
+    @property
     def compressor_processes(self) -> int:
         """Compression processes per worker."""
         return int(settings.COMPRESSORS)

@@ -60,7 +60,7 @@ def find_named_thresholds(tables: Tables, weights: LearnedWeights) -> dict[Stric
     evidence = [weigh_table(each, weights) for each, _ in tables]
     found: dict[Strictness, float] = {"strict": USUAL_SCORE}
     for name, shares in TRAPS_SERVED.items():
-        score = score_evidence(find_evidence_at(tables, evidence, shares), weights)
+        score = score_evidence(find_evidence_at(tables, evidence, shares), weights.usual_evidence)
         found[name] = round(min(score, USUAL_SCORE), SCORE_DIGITS)
     return {name: found[name] for name in STRICTNESS_NAMES}
 

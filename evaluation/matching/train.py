@@ -88,7 +88,14 @@ def list_texts(group: QuestionGroup) -> tuple[str, ...]:
 
 def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
     """Fit the evidence of these features to the open pairs that teach."""
-    rows = np.vstack([each.features[each.is_open] for each, _ in tables])[:, columns]
+    rows, labels, weights = stack_open(tables)
+    signs = [FEATURE_SIGNS[FEATURES[column]] for column in columns]
+    return fit_logistic(rows[:, columns], labels, weights, signs=signs)
+
+
+def stack_open(tables: Tables) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """Return features, labels and weights of the open pairs that teach, one pair a row."""
+    rows = np.vstack([each.features[each.is_open] for each, _ in tables])
     labels = np.concatenate([each.labels[each.is_open] for each, _ in tables])
     weights = np.concatenate(
         [
@@ -96,8 +103,7 @@ def fit_columns(tables: Tables, columns: list[int]) -> Logistic:
             for each, weight in tables
         ]
     )
-    signs = [FEATURE_SIGNS[FEATURES[column]] for column in columns]
-    return fit_logistic(rows, labels, weights / weights.mean(), signs=signs)
+    return rows, labels, weights / weights.mean()
 
 
 def find_usual_evidence(tables: Tables, evidence: Logistic) -> float:

@@ -32,8 +32,13 @@ Apps = Sequence[AppConfig] | None
 
 
 def check_all_services() -> list[CheckMessage]:
-    """Check PostgreSQL, Redis and Qdrant."""
-    return [*check_postgres(None, databases=["default"]), *check_redis(None), *check_qdrant()]
+    """Check PostgreSQL, Redis and Qdrant, and the operator's own verifier."""
+    return [
+        *check_postgres(None, databases=["default"]),
+        *check_redis(None),
+        *check_qdrant(),
+        *check_own_verifier(),
+    ]
 
 
 @register(Tags.database)
@@ -125,6 +130,17 @@ def check_qdrant() -> list[CheckMessage]:
     return [Warning(reason, hint=hint, id="tokenthrift.W025")] if reason else []
 
 
+def check_own_verifier() -> list[CheckMessage]:
+    """Check that the verifier that the operator names can be used: E030."""
+    if conf.verifier_folder is None:
+        return []
+    from proxy.engines.verifiers.pair_model import find_folder_problem  # takes a tenth of a second
+
+    problem = find_folder_problem(conf.verifier_folder)
+    hint = "See TOKENTHRIFT_VERIFIER in docs/verifier.md; without it the gateway uses its own."
+    return [Error(problem, hint=hint, id="tokenthrift.E030")] if problem else []
+
+
 def check_embedder() -> list[CheckMessage]:
     """Check that embedding model and verifier are prepared: W024, W026."""
     found: list[CheckMessage] = []
@@ -142,6 +158,8 @@ def check_embedder() -> list[CheckMessage]:
                 id="tokenthrift.W024",
             )
         )
+    if conf.verifier_folder is not None:
+        return found
     hint = (
         "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify "
         "serve what reads the same alone."

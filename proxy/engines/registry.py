@@ -38,6 +38,10 @@ VERIFIERS: Mapping[str, EngineSpec] = {
         "proxy.engines.verifiers.alignment:AlignmentVerifier",
         "The words of both questions and what all-MiniLM-L6-v2 makes of them, held side by side.",
     ),
+    "pair_model": EngineSpec(
+        "proxy.engines.verifiers.pair_model:PairModelVerifier",
+        "A model of the operator's own that reads both questions together.",
+    ),
 }
 
 

@@ -31,7 +31,10 @@ def open_word_index(embedder: Embedder, **times: float) -> SemanticIndex | None:
 
 
 def open_verifier(embedder: Embedder) -> Verifier:
-    """Load the verifier; it shares the readings of an embedder with the same model."""
+    """Load the configured verifier; ours shares the readings of an embedder with its model."""
+    if conf.verifier_folder is not None:
+        own: Verifier = registry.load_engine(registry.VERIFIERS["pair_model"])(conf.verifier_folder)
+        return own
     made: Verifier = registry.load_engine(registry.VERIFIERS["minilm"])(
         conf.models_folder, getattr(embedder, "reader", None)
     )

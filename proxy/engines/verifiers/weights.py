@@ -49,18 +49,20 @@ def load_learned_weights(path: Path = LEARNED_WEIGHTS_PATH) -> LearnedWeights:
 
 def compute_score(features: Floats, weights: LearnedWeights) -> float:
     """Return the score of a pair with these `FEATURES`, a probability."""
-    return score_evidence(float(features @ weights.evidence) + weights.evidence_offset, weights)
+    evidence = float(features @ weights.evidence) + weights.evidence_offset
+    return score_evidence(evidence, weights.usual_evidence)
 
 
 def bound_score(cheap_features: Floats, weights: LearnedWeights) -> float:
     """Return the score that hardly a pair with these `CHEAP_FEATURES` exceeds."""
-    return score_evidence(float(cheap_features @ weights.bound) + weights.bound_offset, weights)
+    evidence = float(cheap_features @ weights.bound) + weights.bound_offset
+    return score_evidence(evidence, weights.usual_evidence)
 
 
-def score_evidence(evidence: float, weights: LearnedWeights) -> float:
-    """Return the score of this evidence, a probability."""
+def score_evidence(evidence: float, usual_evidence: float) -> float:
+    """Return the score of this evidence, a probability; `usual_evidence` scores USUAL_SCORE."""
     usual = np.log(USUAL_SCORE / (1 - USUAL_SCORE))
-    return float(1 / (1 + np.exp(-(evidence - weights.usual_evidence + usual))))
+    return float(1 / (1 + np.exp(-(evidence - usual_evidence + usual))))
 
 
 @cache
