@@ -351,7 +351,7 @@ def test_a_worker_that_stops_leaves_the_rest_for_its_next_start(
     stores: QdrantServer, settings: Any
 ) -> None:
     _empty()
-    many = [f"Is room {number} free?" for number in range(2 * BACKGROUND_BATCH + 20)]
+    many = [f"Is room {number} free?" for number in range(3 * BACKGROUND_BATCH + 20)]
     postgres = {"pgvector_semantic": _former(settings)["pgvector_semantic"]}
     asyncio.run(_fill(postgres, settings.INSTANCE, many))
     stopping = threading.Event()
@@ -370,4 +370,5 @@ def test_a_worker_that_stops_leaves_the_rest_for_its_next_start(
     stopping.clear()
     reembed_in_background(stopping)
     assert {embedder for _, embedder, _ in rows_of_entries()} == {WORD_INDEX_ID}
+    assert moved_of("pgvector_semantic") - before["pgvector_semantic"] == len(many)
     assert moved_of("redis_semantic") - before["redis_semantic"] == len(QUESTIONS)
