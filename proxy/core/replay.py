@@ -263,7 +263,9 @@ class AcceptanceModel:
     def _own_pair_passes(self, row: RecordedRequest) -> bool | None:
         """Return whether the request's own best neighbour would pass; None if that is unknown."""
         if row.reason == BOUNDED_REASON and row.tier != "semantic":
-            return False if row.score is not None and row.score < self._cache.threshold else None
+            # A bound of the verifier's score, which decides nothing where cosines do.
+            fails = row.score is not None and row.score < self._cache.threshold
+            return False if fails and self._cache.match == "verified" else None
         if row.tier != "semantic" and row.reason not in THRESHOLD_REASONS:
             return False
         number = row.score if self._cache.match == "verified" else row.similarity

@@ -10,8 +10,18 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from plans.strictness import get_operating_points
-from proxy.core.replay import MIN_SAMPLES, RecordedRequest, find_neighbours, replay_requests
+from proxy.core.replay import (
+    BOUNDED_REASON,
+    MIN_SAMPLES,
+    THRESHOLD_REASONS,
+    RecordedRequest,
+    find_neighbours,
+    replay_requests,
+)
+from proxy.core.text.word_vectors import WORD_VECTOR_DIMENSION
+from proxy.engines.inference.exported_models import MINILM_DIMENSION
 from proxy.pipeline.ledger_records import pack_vector
+from proxy.pipeline.question_matching import WORDS_REASON
 
 DOLLAR = Decimal(1)
 EXACT = CacheSettings(backend=None, ttl=100, ttl_jitter=0.0)
@@ -21,6 +31,11 @@ NEAR = CacheSettings(ttl=10_000, ttl_jitter=0.0, similarity_threshold=0.85)
 def toward(cosine: float) -> Any:
     """A unit vector with that cosine to (1, 0)."""
     return np.array([cosine, (1 - cosine**2) ** 0.5], dtype=np.float32)
+
+
+def by_words(cosine: float, size: int = WORD_VECTOR_DIMENSION) -> Any:
+    """The same among so many numbers, as a look-up by words has."""
+    return np.pad(toward(cosine), (0, size - 2))
 
 
 def past(
@@ -248,3 +263,101 @@ def test_a_name_in_place_of_the_number_is_replayed_by_its_threshold() -> None:
         for name in (None, *points)
     }
     assert hits == {None: 0, "strict": 0, "balanced": 1, "wide": 1}
+
+
+def test_vectors_of_two_lengths_in_one_bucket_are_not_compared() -> None:
+    """Before an upgrade the model found the neighbours, after it words do."""
+    rows = [
+        past(0, "a", vector=by_words(1.0, MINILM_DIMENSION)),
+        past(1, "b", vector=by_words(1.0)),
+        past(2, "c", vector=by_words(0.95, MINILM_DIMENSION)),
+        past(3, "d", vector=by_words(0.9)),
+        past(4, "e", vector=toward(1.0)),
+    ]
+    found = find_neighbours(rows)
+    assert [[index for index, _ in each] for each in found] == [[], [], [0], [1], []]
+    assert found[3][0][1] == pytest.approx(0.9, abs=1e-6)
+    done = replay_requests(rows, NEAR, replace(NEAR, similarity_threshold=0.1))
+    assert (done.requests, done.gained, done.open) == (5, 0, 0)  # nobody judged: open both times
+
+
+def test_a_question_asked_before_and_after_an_upgrade_counts_by_its_latest_vector() -> None:
+    rows = [
+        past(0, "a", vector=by_words(1.0, MINILM_DIMENSION)),
+        past(1, "b", vector=by_words(0.9, MINILM_DIMENSION)),
+        past(2, "c", vector=by_words(1.0)),
+        past(3, "b", vector=by_words(0.95)),
+    ]
+    found = find_neighbours(rows)
+    assert [[index for index, _ in each] for each in found] == [[], [], [1], [2]]
+    assert found[3][0][1] == pytest.approx(0.95, abs=1e-6)
+
+
+def test_a_draft_by_cosine_says_nothing_of_what_was_looked_up_by_words() -> None:
+    cosine = replace(NEAR, match="cosine")
+    for vector, expected in ((by_words, (0, 1)), (toward, (1, 0))):
+        rows = [
+            *judged(40),
+            past(0, "a", vector=vector(1.0)),
+            past(1, "b", vector=vector(0.9), similarity=0.9, score=0.1, reason="verifier"),
+        ]
+        done = replay_requests(rows, NEAR, cosine)
+        assert (done.gained, done.open) == expected
+        assert done.guessed == 0
+
+
+def test_a_hit_found_by_words_counts_as_lost_and_open_under_a_draft_by_cosine() -> None:
+    rows = [
+        past(0, "a", vector=by_words(1.0)),
+        past(1, "b", does="semantic", vector=by_words(0.9), similarity=0.9, score=0.9),
+        past(2, "a", does="semantic", vector=by_words(1.0)),
+    ]
+    done = replay_requests(rows, NEAR, replace(NEAR, match="cosine"))
+    assert (done.now.semantic, done.then.semantic, done.lost, done.open) == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("threshold", "left_open"), [(0.5, 0), (0.41, 0), (0.4, 1), (0.3, 1)])
+def test_a_bound_tells_of_a_threshold_above_it_and_nothing_of_one_below(
+    threshold: float, left_open: int
+) -> None:
+    """No rule has looked at the pair, and the score may be anything up to the bound."""
+    rows = [
+        past(0, "a", vector=by_words(1.0)),
+        past(1, "b", vector=by_words(0.9), similarity=0.9, score=0.4, reason=WORDS_REASON),
+    ]
+    done = replay_requests(rows, NEAR, replace(NEAR, similarity_threshold=threshold))
+    assert (done.gained, done.open) == (0, left_open)
+
+
+def test_bounds_below_the_threshold_are_evidence_that_pairs_as_near_do_not_pass() -> None:
+    bounded = [
+        past(-1e9 + n, f"far {n}", similarity=0.9, score=0.4, reason=WORDS_REASON)
+        for n in range(60)
+    ]
+    near = [past(0, "a", vector=toward(1)), past(5_000, "b", vector=toward(0.9))]
+    shown = {}
+    for threshold in (0.5, 0.3):
+        draft = replace(NEAR, similarity_threshold=threshold)
+        # Of those that a verifier judged, a score of .95 passes both thresholds.
+        done = replay_requests([*judged(20), *bounded, *near], replace(draft, ttl=100), draft)
+        shown[threshold] = done.then.semantic
+    assert shown == {0.5: pytest.approx(0.25), 0.3: pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize("bound", [0.4, 0.95])
+def test_a_bound_of_the_verifiers_says_nothing_of_cosines(bound: float) -> None:
+    """Where the model finds what the verifier decides, as beside another embedder."""
+    rows = [
+        past(0, "a", vector=toward(1)),
+        past(1, "b", vector=toward(0.9), similarity=0.9, score=bound, reason=WORDS_REASON),
+    ]
+    strict = replace(NEAR, similarity_threshold=0.99)
+    done = replay_requests(rows, strict, replace(NEAR, match="cosine"))
+    assert (done.gained, done.open) == (0, 1)
+    far = replace(NEAR, match="cosine", similarity_threshold=0.95)
+    assert replay_requests(rows, strict, far).open == 0  # too far by any rule
+
+
+def test_the_reason_with_a_bound_is_the_one_that_requests_are_recorded_with() -> None:
+    assert BOUNDED_REASON == WORDS_REASON
+    assert BOUNDED_REASON not in THRESHOLD_REASONS

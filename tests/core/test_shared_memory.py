@@ -43,6 +43,9 @@ KNOWN: Final = {
     ),
     "proxy.core.text.languages.load_stemmer": "by language",
     "proxy.core.text.languages.load_stop_words": "by language",
+    "proxy.core.text.word_vectors.WordVectors._count_covered_letters": (
+        "words one by one, likewise, of at most 32 letters"
+    ),
     "proxy.core.text.word_vectors.WordVectors.cached_stems": "by language, of the vocabulary",
     "proxy.core.compression.memo.Memo._results": "by tenant",
     "proxy.core.text.sentences._load_punkt": "one model",
@@ -58,7 +61,16 @@ KNOWN: Final = {
     "proxy.core.tokens._load_tokenizer": "by encoding",
     "proxy.core.tokens.find_encoding": "names of models",
     "proxy.core.verification.english.is_english": "by tenant",
+    "proxy.core.verification.lexicon.word_ranks._is_word_cached": (
+        "words one by one, likewise, of at most 64 letters"
+    ),
+    "proxy.core.verification.lexicon.word_ranks._zipf_frequency_cached": (
+        "words one by one, likewise, of at most 64 letters"
+    ),
     "proxy.core.verification.lexicon.word_ranks.load_lexicon": "lists of words",
+    "proxy.core.verification.notation._classify_cached": (
+        "what stands between two spaces, one by one, of at most 64 characters"
+    ),
     "proxy.core.verification.notation.parse_notation": "by tenant",
     "proxy.core.text.spaced_prose.join_punctuation": "by tenant",
     "plans.strictness.get_operating_points": "a file of the release",

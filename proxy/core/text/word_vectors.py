@@ -219,6 +219,9 @@ class KnownWords(dict[bytes, int]):
         return self.vectors[places], self.lengths[places], self.weights[places]
 
     def __missing__(self, word: bytes) -> int:
+        if len(word) > MAX_WORD_LENGTH:
+            # It may be a secret of one tenant, and of any length; it has no pieces, as b"" has.
+            return self[b""]
         place = len(self)
         rows = self._rows[np.frombuffer(self._pieces[word], dtype=np.int32)].astype(np.float32)
         total = rows.sum(axis=0)

@@ -47,30 +47,37 @@ def equivalent(asked: str, stored: str) -> bool:
     return one == other != ()
 
 
-_LETTERS = re.compile("[a-z]{4,}")
-_FREE_WORDS = _POLITE_TOKENS | RESPELLED_WORDS | {*_CONTRACTED_VERBS.values(), "youre", "theyre"}
+_LONG_WORD, _TYPED_WORD = re.compile("[a-z]{4,}"), re.compile("[a-z]{3,}")
+_FREE_WORDS = (
+    _POLITE_TOKENS
+    | RESPELLED_WORDS
+    | {*_CONTRACTED_VERBS.values(), "youre", "theyre"}
+    | {"quot", "apos"}  # of escaped quotation marks
+)
 
 
 def may_be_equivalent(asked: str, stored: str) -> bool:
     """Return whether `equivalent` may be true, in some microseconds. Symmetric.
 
-    It is not where a word of four letters or more has no counterpart, of which it could be a typo.
-    Texts that are not all ASCII may always be.
+    It is not where a word of four letters or more has no counterpart, of which it could be a typo;
+    but for a typo of what the other text contracts or writes as two words: lgoin, log in. Texts
+    that are not all ASCII may always be.
     """
     if not (asked.isascii() and stored.isascii()):
         return True
-    ours, theirs = (frozenset(_LETTERS.findall(text.lower())) for text in (asked, stored))
+    asked, stored = asked.lower(), stored.lower()
+    ours, theirs = (frozenset(_LONG_WORD.findall(text)) for text in (asked, stored))
     ours, theirs = ours - theirs - _FREE_WORDS, theirs - ours - _FREE_WORDS
     if not (ours or theirs):
         return True
     if max(len(ours), len(theirs)) > MAX_COMPARED_WORDS:
         return False
-    # A typo of one text may be of a word that both have.
+    # A typo of one text may be of a word that both have, and be a letter shorter.
     return all(
         any(is_one_edit(word, other) for other in others)
         for words, others in (
-            (ours, _LETTERS.findall(stored.lower())),
-            (theirs, _LETTERS.findall(asked.lower())),
+            (ours, _TYPED_WORD.findall(stored)),
+            (theirs, _TYPED_WORD.findall(asked)),
         )
         for word in words
     )

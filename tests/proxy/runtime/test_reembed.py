@@ -1,7 +1,9 @@
-"""`manage.py reembed`: entries of a former embedder follow the settings, on every backend,
-and can be stopped in between."""
+"""`manage.py reembed` and what a worker does by itself: entries of a former embedder and of a plan
+that was changed follow the settings, on every backend, and can be stopped in between."""
 
 import asyncio
+import logging
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -15,7 +17,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from plans.models import Tenant
+from plans.models import Plan, Tenant
 from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, SemanticEntry
@@ -23,12 +25,19 @@ from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
 from proxy.core.verification.conversation import build_chat_turns, pack_chat
 from proxy.engines.embedders.words import WordEmbedder
+from proxy.engines.inference.exported_models import MINILM_INT8_ID, WORD_INDEX_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from proxy.runtime.embedder_change import IndexedPlans, open_indexes
+from proxy.runtime.embedder_change import (
+    BACKGROUND_BATCH,
+    IndexedPlans,
+    open_indexes,
+    reembed_in_background,
+)
 from proxy.sealer import get_sealer
 from stats.database import build_conninfo
+from stats.monitoring import gauges
 from tests.support.backends import AnyCache
 from tests.support.entries import decode, encode, envelope
 from tests.support.servers import QdrantServer
@@ -116,6 +125,32 @@ async def _asked(bucket: str, question: str, match: str = "verified") -> dict[st
             name: await cache.find_nearest(bucket, vector, floor=0.9, limit=5)
             for name, cache in index.caches.items()
         }
+
+
+def found_by(bucket: str, question: str) -> dict[str, list[str]]:
+    """For plans that verify and those by cosine, the backends that find exactly this question."""
+    return {
+        match: [
+            name
+            for name, found in asyncio.run(_asked(bucket, question, match)).items()
+            if [one.question for one in found] == [question]
+        ]
+        for match in ("verified", "cosine")
+    }
+
+
+def rows_of_entries() -> list[tuple[str, str, int]]:
+    """Each entry of PostgreSQL, its embedder, and the transaction that last wrote it."""
+    statement = "SELECT question, embedder, xmin::text::bigint FROM proxy_semanticentry ORDER BY 1"
+    with psycopg.connect(build_conninfo()) as connection:
+        return connection.execute(statement).fetchall()
+
+
+@pytest.fixture
+def plans() -> dict[str, Plan]:
+    """One plan that verifies, one by cosine."""
+    tenant = Tenant.objects.create(slug="both", name="both")
+    return {match: tenant.plans.create(name=match, match=match) for match in ("verified", "cosine")}
 
 
 def reembed(*arguments: str) -> str:
@@ -216,3 +251,124 @@ def test_a_backend_that_is_down_matters_where_a_plan_or_the_caller_needs_it(
     Tenant.objects.create(slug="t", name="t").plans.create(name="p", backend="qdrant_semantic")
     with pytest.raises(CommandError):
         reembed()
+
+
+def test_entries_go_where_their_plan_looks_and_follow_it_when_its_match_is_changed(
+    stores: QdrantServer, settings: Any, plans: dict[str, Plan]
+) -> None:
+    _empty()
+    verified, cosine = "Which wine goes with fish?", "How long is the river?"
+    for question, plan in ((verified, plans["verified"]), (cosine, plans["cosine"])):
+        asyncio.run(_fill(_former(settings), settings.INSTANCE, [question], plan=plan.pk))
+    for question in (verified, cosine):
+        assert found_by(settings.INSTANCE, question) == {"verified": [], "cosine": []}
+    told = reembed()
+    assert told.count("Embedder: ") == 2
+    everywhere: dict[str, list[str]] = {"verified": [*BACKENDS], "cosine": [*BACKENDS]}
+    assert found_by(settings.INSTANCE, verified) == everywhere | {"cosine": []}
+    assert found_by(settings.INSTANCE, cosine) == everywhere | {"verified": []}
+
+    before = rows_of_entries()
+    assert [(question, embedder) for question, embedder, _ in before] == [
+        (cosine, MINILM_INT8_ID),
+        (verified, WORD_INDEX_ID),
+    ]
+    assert reembed().count("0 moved\n") == 6
+    assert rows_of_entries() == before  # not even written again
+
+    for match, other in (("verified", "cosine"), ("cosine", "verified")):
+        Plan.objects.filter(pk=plans[match].pk).update(match=other)
+    told = reembed("--dry-run")
+    assert told.count("1 would be moved, 1 of ") == 6
+    assert rows_of_entries() == before
+    assert reembed().count("1 moved, 1 of ") == 6
+    assert found_by(settings.INSTANCE, cosine) == everywhere | {"cosine": []}
+    assert found_by(settings.INSTANCE, verified) == everywhere | {"verified": []}
+    assert {question: embedder for question, embedder, _ in rows_of_entries()} == {
+        cosine: WORD_INDEX_ID,
+        verified: MINILM_INT8_ID,
+    }
+
+
+def test_without_a_plan_by_cosine_no_entry_stays_with_the_model(
+    stores: QdrantServer, settings: Any, plans: dict[str, Plan]
+) -> None:
+    """Also those of a plan that was deleted, whose `match` nobody knows."""
+    asyncio.run(
+        _fill(_former(settings), settings.INSTANCE, ["Is it open?"], plan=plans["cosine"].pk)
+    )
+    reembed()
+    assert {embedder for _, embedder, _ in rows_of_entries()} == {MINILM_INT8_ID, WORD_INDEX_ID}
+    plans["cosine"].delete()
+    assert reembed().count("Embedder: ") == 1
+    assert {embedder for _, embedder, _ in rows_of_entries()} == {WORD_INDEX_ID}
+    assert found_by(settings.INSTANCE, "Is it open?")["verified"] == [*BACKENDS]
+
+
+def moved_of(backend: str) -> float:
+    return float(gauges.ENTRIES_MOVED.labels(backend)._value.get())
+
+
+def test_in_the_background_every_backend_that_answers_is_brought_over_and_counted(
+    stores: QdrantServer, settings: Any, plans: dict[str, Plan], caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(
+        _fill(_former(settings), settings.INSTANCE, ["Is it open?"], plan=plans["cosine"].pk)
+    )
+    before = {name: moved_of(name) for name in BACKENDS}
+    stores.kill()
+    with caplog.at_level(logging.INFO, "tokenthrift.proxy"):
+        reembed_in_background(threading.Event())
+    assert {name: moved_of(name) - before[name] for name in BACKENDS} == {
+        "pgvector_semantic": 4,
+        "redis_semantic": 4,
+        "qdrant_semantic": 0,
+    }
+    assert f"pgvector_semantic: 3 entries moved to {WORD_INDEX_ID}" in caplog.messages
+    assert f"redis_semantic: 1 entries moved to {MINILM_INT8_ID}" in caplog.messages
+    there = ["pgvector_semantic", "redis_semantic"]
+    for question in QUESTIONS:
+        found = asyncio.run(_asked_of_those(settings.INSTANCE, question, there))
+        assert found == there
+    caplog.clear()
+    reembed_in_background(threading.Event())
+    assert [line for line in caplog.messages if "moved" in line] == []
+
+
+async def _asked_of_those(bucket: str, question: str, names: Sequence[str]) -> list[str]:
+    """Which of these backends find the question by its words."""
+    async with open_indexes(IndexedPlans({}, frozenset()), timeout=2.0) as indexes:
+        ((index, _),) = indexes
+        vector = await index.embedder.embed(question)
+        return [
+            name
+            for name in names
+            if await index.caches[name].find_nearest(bucket, vector, floor=0.9, limit=5)
+        ]
+
+
+def test_a_worker_that_stops_leaves_the_rest_for_its_next_start(
+    stores: QdrantServer, settings: Any
+) -> None:
+    _empty()
+    many = [f"Is room {number} free?" for number in range(3 * BACKGROUND_BATCH + 20)]
+    postgres = {"pgvector_semantic": _former(settings)["pgvector_semantic"]}
+    asyncio.run(_fill(postgres, settings.INSTANCE, many))
+    stopping = threading.Event()
+    stopping.set()
+    before = {name: moved_of(name) for name in BACKENDS}
+    for moved in (1, 2):
+        reembed_in_background(stopping)
+        embedders = [embedder for _, embedder, _ in rows_of_entries()]
+        assert embedders.count(WORD_INDEX_ID) == moved * BACKGROUND_BATCH
+    # Not even the first page of the next backend.
+    assert {name: moved_of(name) - before[name] for name in BACKENDS} == {
+        "pgvector_semantic": 2 * BACKGROUND_BATCH,
+        "redis_semantic": 0,
+        "qdrant_semantic": 0,
+    }
+    stopping.clear()
+    reembed_in_background(stopping)
+    assert {embedder for _, embedder, _ in rows_of_entries()} == {WORD_INDEX_ID}
+    assert moved_of("pgvector_semantic") - before["pgvector_semantic"] == len(many)
+    assert moved_of("redis_semantic") - before["redis_semantic"] == len(QUESTIONS)
