@@ -49,6 +49,7 @@ _NEGATED_CONTRACTIONS = frozenset(
         "shouldnt wouldnt aint"
     ).split()
 )
+_SHORTENED_VERBS = {"ca": "can", "wo": "will", "sha": "shall"}
 JOINED_TOKENS = {
     tuple(phrase.split()): one
     for phrase, one in (
@@ -68,8 +69,8 @@ RESPELLED_WORDS = frozenset(
 def tokenize_text(text: str) -> list[str]:
     """Split a folded text into lower-case words, numbers and signs.
 
-    A contraction keeps its first word only, or is "not"; $5 is 5 $; `SENTENCE_BREAK` stands
-    between sentences.
+    A contraction keeps its first word only, a negated one is its verb and "not"; $5 is 5 $;
+    `SENTENCE_BREAK` stands between sentences.
     """
     found: list[str] = []
     before = ""
@@ -82,13 +83,21 @@ def tokenize_text(text: str) -> list[str]:
         elif token[0].isdecimal():
             found.append(_normalize_number(token))
         elif token in _NEGATED_CONTRACTIONS or token.endswith("n't"):
-            found.append("not")
+            found += (_expand_negated_verb(token), "not")
         elif token not in _ORDINAL_SUFFIXES or not before[:1].isdecimal():
             first, _, rest = token.partition("'")
             plain = first if rest in _CONTRACTION_ENDINGS else token
             found.append(_NUMBER_WORDS.get(plain, plain))
         before = token
     return _join_phrases(found)
+
+
+def _expand_negated_verb(contraction: str) -> str:
+    """Return the verb of a negated contraction: can of can't, cant and cannot."""
+    if contraction == "cannot":
+        return "can"
+    verb = contraction.removesuffix("n't").removesuffix("nt")
+    return _SHORTENED_VERBS.get(verb, verb)
 
 
 def _normalize_number(digits: str) -> str:

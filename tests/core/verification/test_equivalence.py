@@ -165,3 +165,21 @@ def reachable(word: str) -> set[str]:
         if place + 1 < len(word):
             found.add(word[:place] + word[place + 1] + word[place] + word[place + 2 :])
     return found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("I can't log in", "I cannot log in", True),
+        ("I cant log in", "I can not log in", True),
+        ("Don't cancel my order", "Do not cancel my order", True),
+        ("It won't start", "It will not start", True),
+        ("It won't start", "It doesn't start", False),
+        ("Why mustn't I mix bleach with vinegar?", "Why don't I mix bleach with vinegar?", False),
+        ("Why can't I eat this?", "Why shouldn't I eat this?", False),
+        ("Can't you help?", "Can you help?", False),
+    ],
+)
+def test_a_negated_contraction_says_which_verb_it_denies(one: str, other: str, same: bool) -> None:
+    assert equivalent(one, other) == equivalent(other, one) == same
+    assert may_be_equivalent(one, other) or not same

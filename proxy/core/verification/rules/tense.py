@@ -20,6 +20,14 @@ _NEED_WORDS, _NEED_AUXILIARIES = (
     frozenset("do does am is are".split()),
 )
 _ALLOWED_WORDS = frozenset("allowed able possible".split())
+_DENIED_MOODS = {
+    **dict.fromkeys(_PERMISSION_WORDS, "may"),
+    **dict.fromkeys(_DUTY_WORDS | {"ought", "need"}, "must"),
+    **dict.fromkeys(("will", "would"), "will"),
+    **dict.fromkeys(_TENSE_BY_WORD.keys() - {"will", "shall", "ll"}, "plain"),
+}
+# Tokens before "not" among which its auxiliary is: can I not, does the printer not.
+_DENIAL_REACH = 3
 # Words that ask for the subject, with the verb behind them: what happened?
 _SUBJECT_WORDS = frozenset("what who which".split())
 # Tokens at the beginning of a question that show its mood.
@@ -32,6 +40,9 @@ def tenses_differ(asked: ParsedText, stored: ParsedText) -> bool:
         return False
     here, there = _find_tenses(asked), _find_tenses(stored)
     if asked.keys == stored.keys and here and there and here.isdisjoint(there):
+        return True
+    denied = {_find_denied_mood(asked), _find_denied_mood(stored)}
+    if len(denied) > 1 and "" not in denied:
         return True
     return {_find_mood(asked), _find_mood(stored)} == {"may", "must"}
 
@@ -55,6 +66,15 @@ def _find_tenses(reading: ParsedText) -> frozenset[str]:
 
 def _find_verb_tense(verb: str) -> str:
     return "past" if verb.endswith("ed") else "present"
+
+
+def _find_denied_mood(reading: ParsedText) -> str:
+    """Return what kind of auxiliary is denied first: can't, can I not; "" if none is."""
+    if "not" not in reading.tokens:
+        return ""
+    place = reading.tokens.index("not")
+    before = reversed(reading.tokens[max(0, place - _DENIAL_REACH) : place])
+    return next((_DENIED_MOODS[token] for token in before if token in _DENIED_MOODS), "")
 
 
 def _find_mood(reading: ParsedText) -> str:

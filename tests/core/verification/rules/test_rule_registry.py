@@ -119,6 +119,9 @@ DIFFERENT = {
         ("Does the pump stop?", "Has the pump stopped?"),
         ("Can I renew my passport early?", "Must I renew my passport early?"),
         ("May I leave the exam?", "Do I have to leave the exam?"),
+        ("Why mustn't I mix bleach with vinegar?", "Why don't I mix bleach with vinegar?"),
+        ("Why can't I eat this?", "Why shouldn't I eat this?"),
+        ("Why can't the printer connect?", "Why won't the printer connect?"),
     ],
     "exchanged": [
         ("How do I light a candle?", "How do I make a candle?"),
