@@ -43,6 +43,10 @@ class FeedbackPenalties:
     wrong_answers: frozenset[tuple[str, float]] = frozenset()
     by_bucket: Mapping[str, tuple[FeedbackPenalty, ...]] = field(default_factory=dict)
 
+    def has_penalty_of(self, bucket: str, embedder: str) -> bool:
+        """Whether any penalty in the bucket has a vector of that embedder."""
+        return any(doubt.embedder == embedder for doubt in self.by_bucket.get(bucket, ()))
+
     def required_threshold(self, bucket: str, vector: "Vector", embedder: str) -> float:
         """Return the highest threshold that applies to a question; 0 if none does."""
         found = [doubt for doubt in self.by_bucket.get(bucket, ()) if doubt.embedder == embedder]

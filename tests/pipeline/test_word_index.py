@@ -108,18 +108,31 @@ async def test_a_broken_neighbour_is_removed_from_the_index_that_found_it() -> N
     assert name in world.semantic.entries
 
 
-async def test_a_report_raises_the_threshold_only_by_vectors_of_its_own_index() -> None:
+@pytest.mark.parametrize(
+    ("embedder", "asked", "down", "threshold"),
+    [
+        ("words@4", "How do I pay?", False, 0.99),
+        # Reported before entries were found by words: by the vectors of then.
+        ("fake@8", "How do I pay?", False, 0.99),
+        ("fake@8", "How do I return a parcel?", False, 0.0),
+        # Nobody can tell whether it is near: equivalent questions alone.
+        ("fake@8", "How do I return a parcel?", True, 1.0),
+        ("former@8", "How do I pay?", False, 0.0),
+    ],
+)
+async def test_a_report_raises_the_threshold_by_the_vectors_it_was_made_with(
+    embedder: str, asked: str, down: bool, threshold: float
+) -> None:
     world = TwoIndexes(match="verified")
     await ask(world, body())
     (entry,) = world.by_words.entries.values()
-    found: dict[str, float] = {}
-    for embedder in ("words@4", "fake@8"):
-        report = FeedbackPenalty(embedder=embedder, vector=entry.vector, radius=0.9, threshold=0.99)
-        told = FeedbackPenalties(by_bucket={entry.bucket: (report,)})
-        world.source.config = replace(world.source.config, penalties=told)
-        said = await world.explain(body())
-        found[embedder] = said.full_lookup.feedback_threshold
-    assert found == {"words@4": 0.99, "fake@8": 0.0}
+    vector = await (world.words if embedder == "words@4" else world.embedder).embed("How do I pay?")
+    report = FeedbackPenalty(embedder=embedder, vector=vector, radius=0.9, threshold=0.99)
+    told = FeedbackPenalties(by_bucket={entry.bucket: (report,)})
+    world.source.config = replace(world.source.config, penalties=told)
+    world.embedder.down = down
+    said = await world.explain(body(asked))
+    assert said.full_lookup.feedback_threshold == threshold
 
 
 async def test_explaining_shows_the_neighbours_that_a_request_would_have() -> None:
