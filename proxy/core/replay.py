@@ -233,10 +233,14 @@ class AcceptanceModel:
         self._cache = cache
         # Cosines of word vectors are none that a plan's threshold is about.
         self._is_blind = cache.match == "cosine" and any(_is_by_words(row) for row in rows)
+        sizes = [row.vector.size for row in rows if row.vector is not None]
         known = [
             (row.similarity, passes)
             for row in rows
-            if row.similarity is not None and (passes := self._own_pair_passes(row)) is not None
+            # Of the latest embedder alone: cosines of two are not comparable.
+            if (row.vector is None or row.vector.size == sizes[-1])
+            and row.similarity is not None
+            and (passes := self._own_pair_passes(row)) is not None
         ]
         self._bands = _fit_isotonic(known) if len(known) >= MIN_SAMPLES else []
 

@@ -66,11 +66,14 @@ class AlignmentVerifier:
             if max(len(asked), len(other)) <= MAX_TEXT_CHARACTERS
         ]
         if open_ones:
-            read = (
-                self._reader.read(fold_text(text), tenant=tenant, within=within)
-                for text in (asked, *(stored[place] for place in open_ones))
+            # One after the other: a request's own reading is none that it waits for.
+            ours = await self._reader.read(fold_text(asked), tenant=tenant, within=within)
+            theirs = await asyncio.gather(
+                *(
+                    self._reader.read(fold_text(stored[place]), tenant=tenant, within=within)
+                    for place in open_ones
+                )
             )
-            ours, *theirs = await asyncio.gather(*read)
             for place, other_tokens in zip(open_ones, theirs, strict=True):
                 scores[place] = self._score_pair(
                     (asked, ours), (stored[place], other_tokens), tenant
