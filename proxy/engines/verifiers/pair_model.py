@@ -143,19 +143,11 @@ class PairModelVerifier:
     name = "verifier"
 
     def __init__(self, folder: Path) -> None:
+        self.id = _derive_id(folder)
         self._folder = folder
         self._lock = Lock()
         self._loaded: tuple[PairModel, Calibration] | None = None
         self._queue: BatchQueue[Pair, float] = BatchQueue(self.name, self._score_pairs)
-
-    @property
-    def id(self) -> str:
-        """Names the calibration; scores under two ids are not comparable."""
-        try:
-            written = (self._folder / CALIBRATION_FILE).read_bytes()
-        except OSError:
-            written = b""
-        return f"{self._folder.name[:40]}@{hashlib.sha256(written).hexdigest()[:12]}"
 
     async def score_questions(
         self,
@@ -206,3 +198,12 @@ class PairModelVerifier:
             if self._loaded is None:
                 self._loaded = PairModel(self._folder), load_calibration(self._folder)
             return self._loaded
+
+
+def _derive_id(folder: Path) -> str:
+    """Return the id of a folder's calibration; scores under two ids are not comparable."""
+    try:
+        written = (folder / CALIBRATION_FILE).read_bytes()
+    except OSError:
+        written = b""
+    return f"{folder.name[:40]}@{hashlib.sha256(written).hexdigest()[:12]}"
