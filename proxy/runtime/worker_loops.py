@@ -140,7 +140,6 @@ def build_reembedding_task() -> PeriodicTask:
         name="entries of another embedder",
         first_delay_seconds=embedder_change.FIRST_TURN_DELAY_SECONDS,
         interval_seconds=embedder_change.TURN_INTERVAL_SECONDS,
-        max_interval_seconds=embedder_change.TURN_INTERVAL_SECONDS,
         jitter=0.1,
         leader_lock=embedder_change.REEMBED_LOCK,
         thread=embedder_change.reembed_in_background,

@@ -128,7 +128,7 @@ class WordVectors:
         A word of one letter counts as well. None for other texts, for one without a letter and for
         one with a word that is too long to be split here.
         """
-        words = text.encode().translate(_ASCII_TO_WORDS).split() if text.isascii() else []
+        words = split_encoded(text) if text.isascii() else []
         letters = sum(map(str.isalpha, text)) if words else 0
         if not letters or max(map(len, words)) > MAX_WORD_LENGTH:
             return None

@@ -82,6 +82,18 @@ class BatchQueue(Generic[Item, Result]):
             self._start_batch()
         return job
 
+    async def wait_for_result(self, job: BatchJob[Item, Result]) -> Result:
+        """Wait for a job, whose deadline is the caller's.
+
+        Running work goes on when the caller leaves; waiting work that nobody waits for is dropped.
+        Raises ToolUnavailable.
+        """
+        job.callers += 1
+        try:
+            return await asyncio.shield(job.result)
+        finally:
+            job.callers -= 1
+
     def close(self) -> None:
         """Let the thread end; items that were not begun are dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)

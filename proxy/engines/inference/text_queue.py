@@ -51,13 +51,8 @@ class TextQueue(Generic[Result]):
         if job is None:
             job = self._jobs_by_key[key] = self._queue.add_item(safe, len(safe), within)
             job.result.add_done_callback(lambda done: self._finish_job(key, done))
-        job.callers += 1
-        try:
-            # The deadline is the caller's. Running work goes on when the caller leaves: the result
-            # is there when the text comes again.
-            return await asyncio.shield(job.result)
-        finally:
-            job.callers -= 1
+        # Should the caller leave, the result is there when the text comes again.
+        return await self._queue.wait_for_result(job)
 
     def close(self) -> None:
         """Let the thread end; texts that were not begun are dropped."""

@@ -174,11 +174,7 @@ class PairModelVerifier:
         if max(map(len, pair)) > MAX_TEXT_CHARACTERS:
             return 0.0
         job = self._queue.add_item(pair, sum(map(len, pair)), within)
-        job.callers += 1
-        try:
-            return await asyncio.shield(job.result)
-        finally:
-            job.callers -= 1
+        return await self._queue.wait_for_result(job)
 
     def _score_pairs(self, pairs: Sequence[Pair]) -> list[float | ToolUnavailable]:
         try:
