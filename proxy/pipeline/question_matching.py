@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder
+from proxy.core.replay import BOUNDED_REASON
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Vector
 from proxy.core.verification.equivalence import equivalent, may_be_equivalent
@@ -17,7 +18,7 @@ from proxy.pipeline.toolbox import Toolbox
 # May one question have the other's answer? The rules decide first, then the learned verifier.
 
 VERIFIER_REASON = "verifier"  # the reason against a question whose score is too low
-WORDS_REASON = "words"  # against one whose words alone tell that its score would be
+WORDS_REASON = BOUNDED_REASON  # against one whose words alone tell that its score would be
 
 
 @dataclass(frozen=True, slots=True)

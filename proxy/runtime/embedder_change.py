@@ -21,7 +21,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, OutdatedEntry, Reembeddable
 from proxy.core.sealing import Sealer
 from proxy.core.text.normalize import fold_text
-from proxy.core.verification.conversation import select_embedded_text, unpack_chat
+from proxy.core.verification.conversation import select_look_up_text, unpack_chat
 from proxy.pipeline.toolbox import SemanticIndex
 from proxy.runtime.semantic_indexes import open_embedder, open_semantic_caches, open_word_index
 from proxy.sealer import get_sealer
@@ -141,12 +141,8 @@ def extract_embedded_text(
         return None
     if envelope.entry_id != entry.entry_id or not envelope.question:
         return None
-    chat = unpack_chat(envelope.chat)
-    return fold_text(
-        envelope.question
-        if chat is None
-        else select_embedded_text(chat, windows.get(entry.plan_id, CacheSettings().window))
-    )
+    turns = windows.get(entry.plan_id, CacheSettings().window)
+    return fold_text(select_look_up_text(envelope.question, unpack_chat(envelope.chat), turns))
 
 
 async def _move_entry(

@@ -157,6 +157,11 @@ def is_comparable(messages: Sequence[Message]) -> bool:
     )
 
 
+def select_look_up_text(question: str, chat: ChatTurns | None, turns: int) -> str:
+    """Return the text by whose vector an entry is stored and found; `chat`: if it is compared."""
+    return question if chat is None else select_embedded_text(chat, turns)
+
+
 def select_embedded_text(chat: ChatTurns, turns: int) -> str:
     """Return the text to embed: the question and, unless it reads complete, the window."""
     return chat.question if chat.is_embedded_alone else select_window(chat, turns)

@@ -13,7 +13,7 @@ from proxy.core.event_loop import run_off_loop
 from proxy.core.verification.conversation import (
     build_chat_turns,
     is_comparable,
-    select_embedded_text,
+    select_look_up_text,
 )
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.question_matching import embed_texts, is_in_vocabulary
@@ -65,7 +65,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     (vector,) = await embed_texts(
         call,
         tools,
-        question if chat is None else select_embedded_text(chat, cache.window),
+        select_look_up_text(question, chat, cache.window),
         embedder=index.embedder,
         share=EMBED_TIME_SHARE,
     )

@@ -2,7 +2,7 @@
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.quality.cohort import derive_cohort
-from proxy.core.verification.conversation import select_embedded_text
+from proxy.core.verification.conversation import select_look_up_text
 from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.question_matching import embed_texts
 from proxy.pipeline.toolbox import Toolbox
@@ -21,11 +21,7 @@ async def feedback_threshold(call: Call, tools: Toolbox) -> Call:
     least = penalties.required_threshold(keys.bucket, call.vector, index.id)
     # Reported before entries were found by words, or while the plan matched by cosine.
     if index is not tools.embedder and penalties.has_penalty_of(keys.bucket, tools.embedder.id):
-        text = (
-            call.question
-            if call.window is None
-            else select_embedded_text(call.window, plan.cache.window)
-        )
+        text = select_look_up_text(call.question, call.window, plan.cache.window)
         try:
             (vector,) = await embed_texts(call, tools, text)
         except ToolUnavailable:
