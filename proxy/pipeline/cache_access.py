@@ -17,6 +17,11 @@ def cache_seconds_left(call: Call) -> float:
     return call.cache_deadline - time.monotonic()
 
 
+def reading_seconds_left(call: Call) -> float:
+    """Return for how many seconds a reading of this request may wait for those of others."""
+    return max(0.0, call.reading_deadline - time.monotonic())
+
+
 async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     """Read a valid, fresh entry of our scope from the exact tier; None if there is none.
 

@@ -18,6 +18,7 @@ from proxy.pipeline.toolbox import Toolbox
 # May one question have the other's answer? The rules decide first, then the learned verifier.
 
 VERIFIER_REASON = "verifier"  # the reason against a question whose score is too low
+UNVERIFIED_REASON = "unverified"  # against one that nobody scored in time
 WORDS_REASON = BOUNDED_REASON  # against one whose words alone tell that its score would be
 
 
@@ -55,14 +56,14 @@ async def match_questions(
     if equivalent(asked, stored):
         return MatchResult(1.0, "")
     if tools.verifier is None:
-        return MatchResult(None, "unverified")
+        return MatchResult(None, UNVERIFIED_REASON)
     try:
         scoring = tools.verifier.score_questions(
             asked, [stored], within=min(seconds, reading_seconds), tenant=tenant
         )
         (score,) = await tools.breakers["verifier"].run(scoring, seconds=seconds)
     except ToolUnavailable:
-        return MatchResult(None, "unverified")
+        return MatchResult(None, UNVERIFIED_REASON)
     return MatchResult(score, "" if score >= threshold else VERIFIER_REASON)
 
 

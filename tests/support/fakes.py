@@ -183,7 +183,7 @@ class FakeEmbedder:
 
 @dataclass
 class FakeVerifier:
-    """Scores every pair alike.
+    """Scores every pair alike, but for stored questions in `scores`.
 
     `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot
     reach what is asked for; so the shipped one answers.
@@ -196,6 +196,7 @@ class FakeVerifier:
     down: bool = False
     hang: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)
 
     async def score_questions(
         self,
@@ -210,7 +211,7 @@ class FakeVerifier:
         if self.hang:
             await asyncio.sleep(60)
         self.asked += [(asked, other) for other in stored]
-        return [self.says for _ in stored]
+        return [self.scores.get(other, self.says) for other in stored]
 
     async def bound_score(self, asked: str, stored: str, *, tenant: int | None = None) -> float:
         return self.most

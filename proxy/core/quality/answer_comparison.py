@@ -7,7 +7,7 @@ were set on `evaluation/data/same_answers.jsonl`.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from proxy.core.text.normalize import fold_text
 from proxy.core.verification.parsed_text import ParsedText, parse_text
@@ -18,6 +18,8 @@ from stats.analysis.error_rate import Verdict
 
 MIN_UNCLEAR_SIMILARITY: Final = 0.60
 MIN_RIGHT_SIMILARITY: Final = 0.80
+# The same for cosines of the means of words, which are higher.
+MIN_RIGHT_WORD_SIMILARITY: Final = 0.88
 # Characters of a text that the embedder reads; the rules read all of it.
 MAX_EMBEDDED_LENGTH: Final = 1_000
 _YES = re.compile(r"\W*(yes|yeah|sure|certainly|absolutely|of course|correct)\b", re.IGNORECASE)
@@ -45,17 +47,24 @@ def compare_answer_texts(stored: str, fresh: str, similarity: float) -> Verdict:
 
     `similarity`: the cosine of their embeddings.
     """
-    ours, theirs = _fold_answer(stored), _fold_answer(fresh)
-    if ours == theirs:
+    if same_text(stored, fresh):
         return "right"
-    one, other = parse_text(ours), parse_text(theirs)
-    if (
-        similarity < MIN_UNCLEAR_SIMILARITY
-        or numbers_differ_both_ways(one, other)
-        or _is_yes_against_no(ours, theirs)
-    ):
+    difference = find_difference(stored, fresh)
+    if similarity < MIN_UNCLEAR_SIMILARITY or difference == "certain":
         return "wrong"
-    return "unclear" if similarity < MIN_RIGHT_SIMILARITY or _may_differ(one, other) else "right"
+    return "unclear" if similarity < MIN_RIGHT_SIMILARITY or difference else "right"
+
+
+def find_difference(stored: str, fresh: str) -> Literal["certain", "possible"] | None:
+    """Return how surely the rules tell two answers apart, None if they do not. Symmetric.
+
+    `possible`: equivalent answers may show such a difference as well.
+    """
+    ours, theirs = _fold_answer(stored), _fold_answer(fresh)
+    one, other = parse_text(ours), parse_text(theirs)
+    if numbers_differ_both_ways(one, other) or _is_yes_against_no(ours, theirs):
+        return "certain"
+    return "possible" if _may_differ(one, other) else None
 
 
 def same_text(stored: str, fresh: str) -> bool:

@@ -236,6 +236,14 @@ def unpack_chat(stored: bytes) -> ChatTurns | None:
     )
 
 
+def was_asked_within_chat(stored: bytes) -> bool:
+    """Return whether what an entry stores of its chat says that something came before."""
+    if not stored or stored == HISTORY_MARKER:
+        return stored == HISTORY_MARKER
+    chat = unpack_chat(stored)
+    return chat is None or chat.has_history
+
+
 def unpack_chat_reading(stored: bytes) -> ChatReading | None:
     """Return what was read of the packed chat, or None if nothing was stored of it."""
     try:

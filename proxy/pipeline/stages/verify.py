@@ -44,14 +44,17 @@ from proxy.pipeline.cache_access import (
     decode_candidate,
     is_fresh,
     is_invalidated,
+    reading_seconds_left,
 )
 from proxy.pipeline.call import Call, CandidateVerdict, evolve, get_tenant_id
 from proxy.pipeline.question_matching import (
+    UNVERIFIED_REASON,
     MatchResult,
     embed_texts,
     find_hopeless,
     match_questions,
 )
+from proxy.pipeline.rival_answers import RIVAL_REASON, has_rival
 from proxy.pipeline.toolbox import Toolbox
 
 
@@ -66,6 +69,8 @@ async def verify(call: Call, tools: Toolbox) -> Call:
         if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
             break
         envelope, agreement = await _check_candidate(call, candidate, tools, asked_chat)
+        if envelope and await _is_contested(call, candidate, envelope, agreement, tools):
+            agreement = MatchResult(agreement.score, RIVAL_REASON)
         judged = CandidateVerdict(
             entry_id=candidate.entry_id,
             question=candidate.question,
@@ -80,7 +85,7 @@ async def verify(call: Call, tools: Toolbox) -> Call:
                 return evolve(call, shadow_hit=hit, vetoes=(ERROR_BUDGET, *call.vetoes))
             return evolve(call, tier="semantic", answer=hit)
         call = evolve(call, vetoes=(*call.vetoes, agreement.reason))
-    return call.add_failure("verifier") if "unverified" in call.vetoes else call
+    return call.add_failure("verifier") if UNVERIFIED_REASON in call.vetoes else call
 
 
 def effective_threshold(call: Call) -> float:
@@ -121,6 +126,22 @@ async def _check_candidate(
     if other is None:
         return None, MatchResult(None, "foreign")
     return envelope, await asked_chat.compare(other, candidate, envelope)
+
+
+async def _is_contested(
+    call: Call, candidate: Candidate, envelope: Envelope, agreement: MatchResult, tools: Toolbox
+) -> bool:
+    """Whether another neighbour's answer fits about as well as that of one that matches.
+
+    Not asked within a chat, where questions depend on what was said before, nor where cosines
+    decide.
+    """
+    if agreement.reason or agreement.score is None or has_history(call.chat_request.messages):
+        return False
+    threshold = effective_threshold(call)
+    return await has_rival(
+        call, tools, candidate, answer=envelope, score=agreement.score, threshold=threshold
+    )
 
 
 async def _are_windows_alike(
@@ -291,7 +312,7 @@ async def _compare_questions(call: Call, asked: str, stored: str, tools: Toolbox
             tools,
             threshold=effective_threshold(call),
             seconds=cache_seconds_left(call),
-            reading_seconds=max(0.0, call.reading_deadline - time.monotonic()),
+            reading_seconds=reading_seconds_left(call),
             tenant=get_tenant_id(call),
         )
     return MatchResult(None, veto_question(asked, stored) or "")
