@@ -54,6 +54,7 @@ SPOOL_MEMORY_BYTES = (
 )
 EMBEDDER = environment.read_text("TOKENTHRIFT_EMBEDDER", "minilm")
 VERIFIER = environment.read_text("TOKENTHRIFT_VERIFIER", "minilm")
+COMPARED_LANGUAGES = environment.read_word_list("TOKENTHRIFT_LANGUAGES", "en")
 COMPRESSORS = environment.read_integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = (
     environment.read_number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000

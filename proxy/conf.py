@@ -84,6 +84,18 @@ class Conf:
         return None if settings.VERIFIER == "minilm" else Path(settings.VERIFIER)
 
     @property
+    def foreign_languages(self) -> dict[str, frozenset[str]]:
+        """Languages besides English in which questions are compared by meaning.
+
+        By the `match` of a plan: those named, where a model of the operator's own decides.
+        """
+        named = frozenset(settings.COMPARED_LANGUAGES) - {"en"}
+        return {
+            "verified": named if self.verifier_folder is not None else frozenset(),
+            "cosine": named if self.embedder_name != "minilm" else frozenset(),
+        }
+
+    @property
     def compressor_processes(self) -> int:
         """Compression processes per worker."""
         return int(settings.COMPRESSORS)

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gateway_project import backend_probes
 from proxy.conf import conf
+from proxy.core.text.language_detection import KNOWN_LANGUAGES
 from proxy.engines.inference.exported_models import is_prepared
 from stats.redis_connection import open_redis
 
@@ -38,6 +39,7 @@ def check_all_services() -> list[CheckMessage]:
         *check_redis(None),
         *check_qdrant(),
         *check_own_verifier(),
+        *check_languages(),
     ]
 
 
@@ -139,6 +141,23 @@ def check_own_verifier() -> list[CheckMessage]:
     problem = find_folder_problem(conf.verifier_folder)
     hint = "See TOKENTHRIFT_VERIFIER in docs/verifier.md; without it the gateway uses its own."
     return [Error(problem, hint=hint, id="tokenthrift.E030")] if problem else []
+
+
+def check_languages() -> list[CheckMessage]:
+    """Check that the languages to be compared by meaning are known and have a model: E031, W032."""
+    known = ", ".join(sorted(KNOWN_LANGUAGES))
+    if unknown := sorted(set(settings.COMPARED_LANGUAGES) - set(KNOWN_LANGUAGES)):
+        problem = f"TOKENTHRIFT_LANGUAGES names {', '.join(unknown)}; accepted are {known}."
+        return [Error(problem, id="tokenthrift.E031")]
+    others = set(settings.COMPARED_LANGUAGES) - {"en"}
+    if not others or any(conf.foreign_languages.values()):
+        return []
+    hint = (
+        "Set TOKENTHRIFT_VERIFIER (match: verified) or TOKENTHRIFT_EMBEDDER (match: cosine) to a "
+        "model that reads them; ours reads English."
+    )
+    problem = f"TOKENTHRIFT_LANGUAGES has no effect on {', '.join(sorted(others))}."
+    return [Warning(problem, hint=hint, id="tokenthrift.W032")]
 
 
 def check_embedder() -> list[CheckMessage]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.core.errors import ToolUnavailable
@@ -10,7 +11,12 @@ from proxy.core.replay import BOUNDED_REASON
 from proxy.core.text.normalize import fold_text
 from proxy.core.types import Vector
 from proxy.core.verification.equivalence import equivalent, may_be_equivalent
-from proxy.core.verification.rules.rule_registry import SURE_RULES, veto_question
+from proxy.core.verification.rules.rule_registry import (
+    RULES,
+    SURE_RULES,
+    Rule,
+    veto_question_of,
+)
 from proxy.pipeline.cache_access import cache_seconds_left
 from proxy.pipeline.call import Call, get_tenant_id
 from proxy.pipeline.toolbox import Toolbox
@@ -50,7 +56,7 @@ async def match_questions(
     `unverified` without a verifier, if it does not answer within `seconds`, or if others' readings
     would hold up its own for more than `reading_seconds`.
     """
-    reason = veto_question(asked, stored, SURE_RULES)
+    reason = find_objection(asked, stored, tools, match="verified", rules=SURE_RULES)
     if reason is not None:
         return MatchResult(None, reason)
     if equivalent(asked, stored):
@@ -65,6 +71,21 @@ async def match_questions(
     except ToolUnavailable:
         return MatchResult(None, UNVERIFIED_REASON)
     return MatchResult(score, "" if score >= threshold else VERIFIER_REASON)
+
+
+def find_objection(
+    asked: str,
+    stored: str,
+    tools: Toolbox,
+    *,
+    match: str,
+    rules: Mapping[str, Rule] = RULES,
+) -> str | None:
+    """Return why rules say that the questions have different answers, or None.
+
+    In languages besides English only where a model of the operator's own decides under `match`.
+    """
+    return veto_question_of(tools.foreign_languages.get(match, ()), asked, stored, rules)
 
 
 async def find_hopeless(

@@ -1,6 +1,6 @@
 """Everything a stage may use: ports, limits, circuit breakers, observers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,6 +99,8 @@ class Toolbox:
     limits: Limits
     verifier: Verifier | None = None
     chat_verifier: ChatVerifier | None = None
+    # Besides English, by `match` of the plan: what the operator's own models read.
+    foreign_languages: Mapping[str, Collection[str]] = field(default_factory=dict)
     concurrency_limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     prepared_requests: PreparedRequests = field(default_factory=PreparedRequests)
     local_cache: LocalCache = field(default_factory=LocalCache)

@@ -163,6 +163,7 @@ async def start_worker() -> Worker:
         sealer=get_sealer(),
         embedder=embedder,
         word_index=open_word_index(embedder),
+        foreign_languages=conf.foreign_languages,
         compressor=compressor,
         conversations=RedisConversationStore(
             conf.exact_redis_url, sealer=get_sealer(), prefix=conf.exact_key_prefix, timeout=timeout

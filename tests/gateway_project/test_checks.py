@@ -112,6 +112,23 @@ def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_pa
     ]
 
 
+def test_languages_must_be_known_and_need_a_model_that_reads_them(
+    settings: Settings, tmp_path: Path
+) -> None:
+    assert services.check_languages() == []
+    settings.COMPARED_LANGUAGES = ["en", "de", "xx"]
+    (unknown,) = services.check_languages()
+    assert (unknown.id, unknown.is_serious()) == ("tokenthrift.E031", True)
+    assert "names xx; accepted are ar, bn, de, en" in unknown.msg
+    settings.COMPARED_LANGUAGES = ["en", "de"]
+    (idle,) = services.check_languages()
+    assert (idle.id, idle.is_serious()) == ("tokenthrift.W032", False)
+    for name in ("VERIFIER", "EMBEDDER"):
+        setattr(settings, name, str(tmp_path))
+        assert services.check_languages() == []
+        setattr(settings, name, "minilm")
+
+
 def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
     assert deployment.check_metrics_exposure(None) == []
     settings.HOST = "0.0.0.0"

@@ -225,6 +225,7 @@ _KNOWN_WORDS: Final = {
 _FOREIGN_WORDS: Final = frozenset(
     fold_to_plain(" ".join(_OTHER_SMALL_WORDS)).split()
 ) - frozenset().union(*_KNOWN_WORDS.values())
+KNOWN_LANGUAGES: Final = (*_KNOWN_WORDS, "zh", "ja", "ko")
 # A single letter is a small word of many languages.
 _MIN_WORD_LENGTH: Final = 2
 
@@ -252,6 +253,26 @@ def is_known_language(question: str) -> bool:
     found = {script: _is_script_known(script, words, strange) for script in _SCRIPTS}
     unspaced = any(script.search(seen) for script in (_HAN, _KANA, _HANGUL))
     return False not in found.values() and (unspaced or True in found.values())
+
+
+def find_language(question: str) -> str | None:
+    """Return the code of the known language that a question is in, None if that is not clear.
+
+    Of Latin and of Arabic letters it is the language with the most small words.
+    """
+    if not is_known_language(question):
+        return None
+    seen = fold_to_plain(question)
+    for language, script in (("ja", _KANA), ("ko", _HANGUL), ("zh", _HAN)):
+        if script.search(question):
+            return language
+    words = [word for word in _WORD.findall(seen) if len(word) >= _MIN_WORD_LENGTH]
+    counts = sorted(
+        ((sum(map(known.__contains__, words)), code) for code, known in _KNOWN_WORDS.items()),
+        reverse=True,
+    )
+    (most, language), (second, _) = counts[:2]
+    return language if most > second else None
 
 
 def _is_ascii_known(seen: str) -> bool:

@@ -5,10 +5,9 @@ import random
 from proxy.core.answers import CachedAnswer
 from proxy.core.ports import Candidate
 from proxy.core.quality.error_budget import THRESHOLD_PROBE_MARGIN
-from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.pipeline.cache_access import decode_candidate, is_fresh
 from proxy.pipeline.call import Call, evolve, get_tenant_id
-from proxy.pipeline.question_matching import VERIFIER_REASON
+from proxy.pipeline.question_matching import VERIFIER_REASON, find_objection
 from proxy.pipeline.toolbox import Toolbox
 
 # Is the threshold higher than necessary? For a share of the misses the nearest candidate that it
@@ -28,7 +27,7 @@ async def sample_candidate(call: Call, tools: Toolbox) -> Call:
     if random.random() >= call.plan.cache.sample_rate:  # noqa: S311 -- chance, no secret
         return call
     nearest = (
-        _find_rejected_candidate(call, call.learned_threshold)
+        _find_rejected_candidate(call, tools, call.learned_threshold)
         if call.learned_threshold is not None
         else None
     )
@@ -46,7 +45,9 @@ async def sample_candidate(call: Call, tools: Toolbox) -> Call:
     )
 
 
-def _find_rejected_candidate(call: Call, threshold: float) -> tuple[Candidate, float | None] | None:
+def _find_rejected_candidate(
+    call: Call, tools: Toolbox, threshold: float
+) -> tuple[Candidate, float | None] | None:
     """Find the first candidate rejected only by being slightly below the threshold.
 
     With its verifier score, if it has one.
@@ -67,7 +68,7 @@ def _find_rejected_candidate(call: Call, threshold: float) -> tuple[Candidate, f
         if (
             near
             and _is_decided_by_cosine(call)
-            and not veto_question(call.question or "", candidate.question)
+            and not find_objection(call.question or "", candidate.question, tools, match="cosine")
         ):
             return candidate, None
     return None

@@ -35,7 +35,6 @@ from proxy.core.verification.conversation import (
     unpack_chat_reading,
     veto_history,
 )
-from proxy.core.verification.rules.rule_registry import veto_question
 from proxy.core.verification.small_talk import strip_small_talk
 from proxy.pipeline.accounting import count_compared_tokens
 from proxy.pipeline.cache_access import (
@@ -52,6 +51,7 @@ from proxy.pipeline.question_matching import (
     MatchResult,
     embed_texts,
     find_hopeless,
+    find_objection,
     match_questions,
 )
 from proxy.pipeline.rival_answers import RIVAL_REASON, has_rival
@@ -315,7 +315,7 @@ async def _compare_questions(call: Call, asked: str, stored: str, tools: Toolbox
             reading_seconds=reading_seconds_left(call),
             tenant=get_tenant_id(call),
         )
-    return MatchResult(None, veto_question(asked, stored) or "")
+    return MatchResult(None, find_objection(asked, stored, tools, match="cosine") or "")
 
 
 def _build_hit(

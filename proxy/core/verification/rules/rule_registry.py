@@ -4,15 +4,17 @@ They detect questions with different answers, and nothing else: without a veto t
 not be equivalent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from proxy.core.text.language_detection import find_language
 from proxy.core.verification.accents import unify_name_accents
 from proxy.core.verification.english import is_english
 from proxy.core.verification.equivalence import may_be_equivalent
 from proxy.core.verification.notation import literally_equal, notations_differ
 from proxy.core.verification.parsed_text import ParsedText, parse_text_memoized
 from proxy.core.verification.rules.antonyms import antonyms_differ
+from proxy.core.verification.rules.foreign_questions import explain_foreign_difference
 from proxy.core.verification.rules.names import capitals_differ, names_differ
 from proxy.core.verification.rules.near_spelling import spelling_differs
 from proxy.core.verification.rules.negation import negation_differs
@@ -83,6 +85,19 @@ def veto_question(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) ->
     if literally_equal(asked, stored):
         return None
     return explain_unreadable(asked, stored) or _apply_rules(asked, stored, rules)
+
+
+def veto_question_of(
+    languages: Collection[str], asked: str, stored: str, rules: Mapping[str, Rule] = RULES
+) -> str | None:
+    """Return what `veto_question` does; of two questions of one of `languages`, what differs.
+
+    `languages`: codes besides English.
+    """
+    language = find_language(asked) if languages else None
+    if language in languages and find_language(stored) == language:
+        return explain_foreign_difference(asked, stored)
+    return veto_question(asked, stored, rules)
 
 
 def explain_unreadable(asked: str, stored: str) -> str | None:
