@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluation.cache.figures import share
 from evaluation.cache.sets import STREAM, Query, stream
-from evaluation.support_stream.wordings import vary_text
+from evaluation.support_stream.wordings import VERBATIM, vary_text
 from evaluation.taught import is_taught
 
 SEED = 20261201
@@ -23,21 +23,19 @@ def read_untaught(folder: Path) -> list[Query]:
 
 
 def draw_questions(rows: Sequence[Query], count: int, *, seed: int = SEED) -> list[Query]:
-    """So many, the same ones for the same seed.
+    """So many, the same ones for the same seed; the group of each says how it was typed.
 
     Every row is as likely as every other: a question that the rows hold often is drawn often.
     """
     dice = random.Random(seed)
-    return [
-        Query(vary_text(row.text, dice), row.intent, row.group)
-        for row in dice.choices(rows, k=count)
-    ]
+    drawn = [(row.intent, *vary_text(row.text, dice)) for row in dice.choices(rows, k=count)]
+    return [Query(text, intent, edited) for intent, text, edited in drawn]
 
 
-def describe_questions(asked: Sequence[Query], rows: Sequence[Query]) -> dict[str, Any]:
+def describe_questions(asked: Sequence[Query]) -> dict[str, Any]:
     """`new_texts`: share never asked before in the stream; `answerable`: share whose intent was;
     `verbatim`: share that is a row word for word."""
-    texts, intents, known = set[str](), set[str](), {row.text for row in rows}
+    texts, intents = set[str](), set[str]()
     new = answerable = 0
     for query in asked:
         new += query.text not in texts
@@ -45,9 +43,8 @@ def describe_questions(asked: Sequence[Query], rows: Sequence[Query]) -> dict[st
         texts.add(query.text)
         intents.add(query.intent)
     return {
-        "rows": len(rows),
         "intents": len(intents),
-        "verbatim": share(sum(query.text in known for query in asked), len(asked)),
+        "verbatim": share(sum(query.group == VERBATIM for query in asked), len(asked)),
         "new_texts": share(new, len(asked)),
         "answerable": share(answerable, len(asked)),
     }

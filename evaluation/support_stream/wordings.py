@@ -16,8 +16,17 @@ import random
 import re
 from collections.abc import Callable
 
+VERBATIM, TWO_EDITS = "word for word", "two edits"
 # How many edits a draw gets, in a hundred.
 EDIT_COUNTS = {0: 50, 1: 38, 2: 12}
+EDIT_WEIGHTS = {
+    "case": 20,
+    "end": 20,
+    "greeting": 20,
+    "politeness": 16,
+    "typing error": 14,
+    "contraction": 10,
+}
 MIN_TYPO_LENGTH = 7  # letters of a word that is mistyped
 GREETINGS = ("Hi, ", "Hello, ", "Hey, ", "Hi there, ", "Good morning, ")
 PLEASES = (", please", " please")
@@ -38,13 +47,17 @@ CONTRACTIONS = (
 _LONG_WORD = re.compile(rf"\b[a-z]{{{MIN_TYPO_LENGTH},}}\b")
 
 
-def vary_text(text: str, dice: random.Random) -> str:
-    """The text as the next customer types it."""
+def vary_text(text: str, dice: random.Random) -> tuple[str, str]:
+    """The text as the next customer types it, and the name of what was edited."""
     (count,) = dice.choices(list(EDIT_COUNTS), list(EDIT_COUNTS.values()))
-    drawn = dice.sample(list(EDITS), count, counts=list(EDITS.values()))
-    for edit in dict.fromkeys(drawn):  # the same one twice is one
-        text = edit(text, dice)
-    return text
+    drawn = dice.sample(list(EDITS), count, counts=list(EDIT_WEIGHTS.values()))
+    done = []
+    for name in dict.fromkeys(drawn):  # the same one twice is one
+        typed = EDITS[name](text, dice)
+        if typed != text:
+            done.append(name)
+        text = typed
+    return text, TWO_EDITS if len(done) > 1 else "".join(done) or VERBATIM
 
 
 def change_case(text: str, dice: random.Random) -> str:
@@ -99,14 +112,13 @@ def change_contraction(text: str, dice: random.Random) -> str:
     return text[: match.start()] + typed + text[match.end() :]
 
 
-# The weight of each edit.
-EDITS: dict[Callable[[str, random.Random], str], int] = {
-    change_case: 20,
-    change_end: 20,
-    add_greeting: 20,
-    add_politeness: 16,
-    mistype_word: 14,
-    change_contraction: 10,
+EDITS: dict[str, Callable[[str, random.Random], str]] = {
+    "case": change_case,
+    "end": change_end,
+    "greeting": add_greeting,
+    "politeness": add_politeness,
+    "typing error": mistype_word,
+    "contraction": change_contraction,
 }
 
 
