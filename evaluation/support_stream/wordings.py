@@ -134,4 +134,5 @@ def _capitalize_first(text: str) -> str:
 
 def _lower_first(text: str) -> str:
     """But for words that are written with a capital: I, GBP."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+    plain = text[1:2].islower() or text.startswith("A ")
+    return text[:1].lower() + text[1:] if plain else text

@@ -118,6 +118,7 @@ def test_a_greeting_goes_before_and_please_before_the_sign() -> None:
     assert wordings.add_greeting("I pay GBP", dice()).endswith(", I pay GBP")
     assert wordings.add_greeting("GBP or USD?", dice()).endswith(", GBP or USD?")
     assert wordings.add_greeting("Where is it?", dice()).endswith(", where is it?")
+    assert wordings.add_greeting("A fee came", dice()).endswith(", a fee came")
     source = dice()
     polite = {wordings.add_politeness("Where is it?", source) for _ in range(100)}
     assert polite == {
