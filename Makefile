@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-matching eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-matching eval-compression eval-answers eval-budget eval-stream reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -21,7 +21,7 @@ QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressor
   tests/plans/untrusted_text/test_csv_cells.py tests/plans/test_key_secrets.py tests/plans/test_pricing.py \
   tests/docs/test_docs.py tests/docs/test_documented_defaults.py tests/docs/test_reference_docs.py \
   tests/benchmarks/test_figures.py tests/benchmarks/test_savings.py tests/benchmarks/test_wire.py \
-  tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile provider split,tests/evaluation/test_$(name).py)
+  tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile provider split support_stream,tests/evaluation/test_$(name).py)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,6 +135,12 @@ eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns h
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking the questions of $(DATA) through a gateway with an error budget"
 	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT))
+
+eval-stream: $(INSTALLED) ## Ask 20,000 support questions, 40 a second, with a plan and without, some 18 minutes (DATA=folder, JSON=file, REQUESTS=20000)
+	@echo "Preparing the models"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Asking the questions of $(DATA), with a plan and without; leave the machine alone meanwhile"
+	@$(BIN)/python -m evaluation.support_stream --data $(DATA) $(if $(filter command line,$(origin REQUESTS)),--requests $(REQUESTS)) $(if $(JSON),--json $(JSON))
 
 reconcile-test: $(INSTALLED) ## Kill workers at random under 100,000 requests, then hold the ledger against the provider's (REQUESTS=)
 	@echo "Preparing the embedder"

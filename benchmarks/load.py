@@ -65,6 +65,10 @@ class Load:
         if not self.over.done():
             self.over.set_exception(error)
 
+    def lost(self, wire: Wire, error: Exception) -> None:
+        """A load breaks off with its first connection."""
+        self.failed(error)
+
     def answered(self, wire: Wire, head: bytes, body: bytes) -> None:
         raise NotImplementedError
 

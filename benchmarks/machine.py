@@ -54,12 +54,25 @@ def move(pid: int, cores: set[int]) -> None:
 
 
 def family(pid: int) -> list[int]:
-    """The process and everything below it."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    children = [
-        int(child) for thread in threads for child in (thread / "children").read_text().split()
-    ]
+    """The process and everything below it; what ends meanwhile is left out."""
+    children: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (thread / "children").read_text().split())
     return [pid, *(below for child in children for below in family(child))]
+
+
+def workers_of(pid: int) -> list[int]:
+    """The workers of a gateway's first process, beside multiprocessing's own helper."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sorted(int(child) for child in children if b"spawn_main" in _command(child))
+
+
+def _command(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended
+        return b""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -68,7 +81,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _cpu(pid: int) -> float:
-    return sum(map(int, _stat(pid)[11:13])) / _TICKS
+    """Nothing of a process that ended meanwhile."""
+    with suppress(OSError):
+        return sum(map(int, _stat(pid)[11:13])) / _TICKS
+    return 0.0
 
 
 def _stat(pid: int) -> list[str]:

@@ -37,9 +37,13 @@ class OpenLoop(Load):
             return
         self.under_way += 1
         if self.free:
-            self.free.pop().send(next(self.requests), at)
+            self.take_free().send(next(self.requests), at)
         else:
             self.waiting.append(at)
+
+    def take_free(self) -> Wire:
+        """The connection used last: few are ever busy, and those stay warm."""
+        return self.free.pop()
 
     def answered(self, wire: Wire, head: bytes, body: bytes) -> None:
         now = time.perf_counter()
@@ -47,19 +51,23 @@ class OpenLoop(Load):
         if wire.sent >= self.begin:
             self.times.append(now - wire.sent)
         self.under_way -= 1
+        self.go_on(wire)
+        self.end_when_done()
+
+    def go_on(self, wire: Wire) -> None:
+        """Send what waits for a connection over this one, or keep it free."""
         if self.waiting:
             wire.send(next(self.requests), self.waiting.popleft())
         else:
             self.free.append(wire)
-        self._end()
 
-    def _end(self) -> None:
+    def end_when_done(self) -> None:
         if self.ending and not self.under_way and not self.over.done():
             self.over.set_result(None)
 
     def stop(self) -> None:
         self.ending = True
-        self._end()
+        self.end_when_done()
 
 
 async def sending(

@@ -62,15 +62,21 @@ class Place:
 
 
 @contextmanager
-def place(var: Path) -> Iterator[Place]:
+def place(var: Path, *upstream: str) -> Iterator[Place]:
     """Services and upstream running on this process's cores; no gateway yet.
+
+    `upstream`: the module of the mock and its arguments; without any the fast one.
 
     Raises ServiceError or StartError.
     """
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
     lease.acquire_lease(var)
     try:
-        with program("mock_providers.fast", var=var, environment=environment) as (address, pid):
+        module, *arguments = upstream or ("mock_providers.fast",)
+        with program(module, *arguments, path="/v1/models", var=var, environment=environment) as (
+            address,
+            pid,
+        ):
             services = configuration.resolve_urls(var)
             yield Place(
                 var=var,
@@ -85,12 +91,18 @@ def place(var: Path) -> Iterator[Place]:
 
 @contextmanager
 def program(
-    module: str, *arguments: str, var: Path, environment: Mapping[str, str]
+    module: str, *arguments: str, path: str = "", var: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, int]]:
-    """`python -m <module>` on a port of its own, once it answers: its address and process id."""
+    """`python -m <module>` on a port of its own, once `path` of it answers: its address and
+    process id."""
     port, name = find_free_port(), module.rpartition(".")[2]
     address, command = f"http://127.0.0.1:{port}", ["-m", module, "--port", str(port), *arguments]
     with running(
-        name, command, url=address, log=var / f"{name}.log", environment=environment, seconds=20
+        name,
+        command,
+        url=f"{address}{path}",
+        log=var / f"{name}.log",
+        environment=environment,
+        seconds=20,
     ) as pid:
         yield address, pid

@@ -47,12 +47,15 @@ class Disagreement(Exception):
     """Two that counted the same thing differ. The message holds one line each."""
 
 
-def check(bench: Bench) -> int:
-    """How many requests all agree on. Raises Disagreement or Unsettled."""
+def check(bench: Bench, plan: str = PLAN) -> int:
+    """How many requests all agree on, and those of the plan with the API.
+
+    Raises Disagreement or Unsettled.
+    """
     database, tally = bench.place.services.database, bench.tally
     ledger.settle(database, len(tally.ids))
     events, ids = _events(database)
-    faults = [*_clients(tally, events, ids), *_upstream(bench, events), *_api(bench)]
+    faults = [*_clients(tally, events, ids), *_upstream(bench, events), *_api(bench, plan)]
     if faults:
         raise Disagreement("The figures do not agree:\n  " + "\n  ".join(faults))
     return len(ids)
@@ -107,10 +110,10 @@ def _upstream(bench: Bench, events: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _api(bench: Bench) -> Iterator[str]:
+def _api(bench: Bench, plan: str) -> Iterator[str]:
     """I5."""
-    counted = ledger.row(bench.place.services.database, OF_PLAN, PLAN)
-    told = bill(bench.url, bench.keys["admin_key"], PLAN, requests=counted[0])
+    counted = ledger.row(bench.place.services.database, OF_PLAN, plan)
+    told = bill(bench.url, bench.keys["admin_key"], plan, requests=counted[0])
     shown = (
         told.requests,
         told.exact_hits,

@@ -19,13 +19,14 @@ class Tally:
 
         Raises ValueError when it is none of the gateway's.
         """
-        self.ids.append(_value(head, ID))
-        self.tiers[_value(head, TIER).decode()] += 1
+        self.ids.append(read_header(head, ID))
+        self.tiers[read_header(head, TIER).decode()] += 1
         if SAVED in head:
-            self.saved += int(_value(head, SAVED))
+            self.saved += int(read_header(head, SAVED))
 
 
-def _value(head: bytes, name: bytes) -> bytes:
+def read_header(head: bytes, name: bytes) -> bytes:
+    """The value of a header of the name, which ends in `: `. Raises ValueError without one."""
     start = head.index(name) + len(name)
     stop = head.find(b"\r", start)
     return head[start : stop if stop > 0 else None]

@@ -29,6 +29,7 @@ class Owner(Protocol):
     def opened(self, wire: "Wire") -> None: ...
     def answered(self, wire: "Wire", head: bytes, body: bytes) -> None: ...
     def failed(self, error: Exception) -> None: ...
+    def lost(self, wire: "Wire", error: Exception) -> None: ...
 
 
 class Wire(asyncio.Protocol):
@@ -65,7 +66,7 @@ class Wire(asyncio.Protocol):
             self._owner.failed(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.failed(exc or ConnectionResetError("the server closed a connection"))
+        self._owner.lost(self, exc or ConnectionResetError("the server closed a connection"))
 
     def close(self) -> None:
         self._transport.close()

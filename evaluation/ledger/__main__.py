@@ -13,10 +13,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import httpx
 
+from benchmarks.machine import workers_of
 from demo import stage
 from demo.management_api import PLAN_SECONDS, ApiError, create_plan
 from demo.processes import StartError, plain_environment, reach_loopback_directly
@@ -106,12 +106,6 @@ async def under_fire(
     return ends, await killing
 
 
-def workers_of(pid: int) -> list[int]:
-    """The gateway's workers, beside multiprocessing's own helper."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sorted(int(child) for child in children if b"spawn_main" in _command(child))
-
-
 def reconcile(environment: Mapping[str, str], provider: str) -> int:
     """Its exit code; it prints what it finds."""
     command = [sys.executable, "manage.py", "reconcile", "--upstream", f"{provider}/ledger"]
@@ -151,13 +145,6 @@ def shown(url: str, password: str, environment: Mapping[str, str]) -> int:
 def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
     return match[1] if match else ""
-
-
-def _command(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it ended
-        return b""
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ class Heard:
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
 
+    def lost(self, wire: Wire, error: Exception) -> None:
+        self.failed(error)
+
 
 @pytest.mark.parametrize("answer", [PLAIN, LENGTH_LAST, CHUNKED])
 @pytest.mark.parametrize("size", [1, 7, 10_000])

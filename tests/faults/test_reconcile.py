@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import workers_of
 from demo.workspace import ROOT
 from evaluation.ledger import __main__ as ledger
 from evaluation.ledger.accounts import PLANS
@@ -58,7 +59,7 @@ def test_settled_and_unknown_are_what_the_provider_billed(tmp_path: Path) -> Non
                 gateway.url,
                 keys["virtual"],
                 600,
-                lambda: ledger.workers_of(gateway.process.pid),
+                lambda: workers_of(gateway.process.pid),
                 every=0.7,
                 seed=3,
                 most=3,

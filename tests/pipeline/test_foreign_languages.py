@@ -2,6 +2,7 @@
 them, and only there."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from pytest_django import Settings
@@ -26,7 +27,9 @@ async def ask_near(world: World, stored: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("match", ["verified", "cosine"])
-async def test_the_model_decides_what_the_rules_leave_open(match: str) -> None:
+async def test_the_model_decides_what_the_rules_leave_open(
+    match: Literal["verified", "cosine"],
+) -> None:
     plan = full_plan(cache=CacheSettings(match=match))
     for languages, stored, found in (
         ({match: {"de"}}, REPHRASED, ("semantic", "")),
