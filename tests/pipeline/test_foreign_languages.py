@@ -31,12 +31,13 @@ async def test_the_model_decides_what_the_rules_leave_open(
     match: Literal["verified", "cosine"],
 ) -> None:
     plan = full_plan(cache=CacheSettings(match=match))
-    for languages, stored, found in (
+    cases: tuple[tuple[dict[str, set[str]], str, tuple[str, str]], ...] = (
         ({match: {"de"}}, REPHRASED, ("semantic", "")),
         ({match: {"de"}}, OTHER, ("miss", "exchanged")),
         ({match: {"fr"}}, REPHRASED, ("miss", "language")),
         ({}, REPHRASED, ("miss", "language")),
-    ):
+    )
+    for languages, stored, found in cases:
         world = World(plan=plan, verifier=FakeVerifier(says=0.9))
         world.tools = replace(world.tools, foreign_languages=languages)
         assert await ask_near(world, stored) == found
