@@ -13,6 +13,12 @@ from typing import Any, Final, Literal, get_args
 
 Strictness = Literal["strict", "balanced", "wide"]
 STRICTNESS_NAMES: Final[tuple[Strictness, ...]] = get_args(Strictness)
+# The share of near traps that each serves at most, or about.
+STRICTNESS_TRAP_SHARES: Final[dict[Strictness, float]] = {
+    "strict": 0.01,
+    "balanced": 0.03,
+    "wide": 0.05,
+}
 OPERATING_POINTS_PATH: Final = Path(__file__).with_name("operating_points.json")
 # Texts written to be taken for each other: their recall and wrong share are nobody's.
 WRITTEN_TRAPS_SET: Final = "written groups"

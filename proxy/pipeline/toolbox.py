@@ -25,6 +25,7 @@ from proxy.core.ports import (
     Verifier,
 )
 from proxy.core.prompt_caching.observed_discount import CachedShareEstimator
+from proxy.core.quality.cohort import derive_scorer_id
 from proxy.core.quality.error_budget import ErrorBudgets
 from proxy.core.sealing import Sealer
 from stats.events import Event
@@ -133,7 +134,7 @@ class Toolbox:
     @property
     def scorer_id(self) -> str:
         """The ids of embedder and verifier, which together produce the similarity scores."""
-        return f"{self.embedder.id}+{self.verifier.id}" if self.verifier else self.embedder.id
+        return derive_scorer_id(self.embedder.id, self.verifier.id if self.verifier else None)
 
     error_budgets: ErrorBudgets = field(default_factory=ErrorBudgets)
     background_tasks: BackgroundTasks = field(default_factory=BackgroundTasks)

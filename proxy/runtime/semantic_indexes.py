@@ -4,6 +4,7 @@ import logging
 
 from proxy.conf import conf
 from proxy.core.ports import Embedder, SemanticCache, Verifier
+from proxy.core.quality.cohort import derive_scorer_id
 from proxy.engines import registry
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.embedders.words import WordEmbedder
@@ -39,6 +40,15 @@ def open_verifier(embedder: Embedder) -> Verifier:
         conf.models_folder, getattr(embedder, "reader", None)
     )
     return made
+
+
+def find_scorer_id() -> str:
+    """Return the id of the configured embedder and verifier, as `Toolbox.scorer_id` does.
+
+    For processes without a toolbox.
+    """
+    embedder = open_embedder()
+    return derive_scorer_id(embedder.id, open_verifier(embedder).id)
 
 
 def open_semantic_caches(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:

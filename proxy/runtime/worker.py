@@ -44,7 +44,7 @@ from stats.database import build_conninfo
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
 from stats.monitoring import health
-from stats.quality import error_budget_report
+from stats.quality import cohorts
 
 if TYPE_CHECKING:
     from proxy.runtime.otel import Tracing
@@ -98,7 +98,7 @@ class Worker:
             self.metrics.close()
         if self.watchdog is not None:
             self.watchdog.close()
-        error_budget_report.set_cohort_function(None)
+        cohorts.set_cohort_function(None)
         bridge.attach_bridge(None)
 
     async def _wait_for_requests(self) -> None:
@@ -186,7 +186,7 @@ async def start_worker() -> Worker:
             await source.refresh_config()
     keeper = ErrorBudgetSync(tools.error_budgets, source, tools.scorer_id)
     running = Worker(tools, source, flusher, keeper, tracing=tracing)
-    error_budget_report.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
+    cohorts.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
     bridge.attach_bridge(bridge.LoopBridge(asyncio.get_running_loop(), tools))
     health.attach_gateway(
         health.GatewayProbes(

@@ -25,6 +25,7 @@ from proxy.runtime import (
 )
 from proxy.runtime.periodic_task import PeriodicTask
 from stats.ledger import flusher, retention
+from stats.quality import recalibration
 
 PURGE_INTERVAL_SECONDS = 60.0
 
@@ -94,6 +95,7 @@ def build_loops(
             failure_message="answers evicted as wrong are kept too long",
         ),
         build_reembedding_task(),
+        build_recalibration_task(),
         Listener("flights of other workers", flights.listen),
         build_lease_renewal_task(flights),
     ]
@@ -144,6 +146,18 @@ def build_reembedding_task() -> PeriodicTask:
         leader_lock=embedder_change.REEMBED_LOCK,
         thread=embedder_change.reembed_in_background,
         failure_message="entries of another embedder wait, and are not found by meaning",
+    )
+
+
+def build_recalibration_task() -> PeriodicTask:
+    return PeriodicTask(
+        name="recalibration",
+        first_delay_seconds=recalibration.FIRST_TURN_DELAY_SECONDS,
+        interval_seconds=recalibration.TURN_INTERVAL_SECONDS,
+        jitter=0.1,
+        leader_lock=recalibration.RECALIBRATION_LOCK,
+        thread=recalibration.turn,
+        failure_message="thresholds are not recalibrated, plans keep theirs",
     )
 
 

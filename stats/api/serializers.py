@@ -6,8 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from plans.models import Plan
 from stats.analysis.holdout_estimate import HoldoutMeasurement
 from stats.quality.error_budget_report import PlanErrorBudget
+from stats.quality.recalibration import describe_recalibration, find_state, load_recalibration
 from stats.reports.filters import ReportFilter
 from stats.reports.rows import ReportRow, RowSerializer
 from stats.reports.selectors import ReasonCounts
@@ -261,6 +263,39 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     )
 
 
+class RecalibrationSerializer(serializers.Serializer[Any]):
+    """The plan's threshold measured by its labelled pairs, and the one proposed in shadow.
+
+    Of all tenants together. Nothing that is served depends on it until it is applied.
+    """
+
+    state = serializers.ChoiceField(
+        choices=("none", "shadow", "held"),
+        help_text=(
+            "none: no other threshold is proposed; shadow: one is, and pairs from after it are "
+            "awaited; held: it may be applied, by manage.py recalibrate --apply."
+        ),
+    )
+    detail = serializers.CharField(help_text="The same in a sentence.")
+    max_error_rate = serializers.FloatField(
+        help_text="The accepted rate of wrong hits: the plan's, or that of its strictness."
+    )
+    threshold = serializers.FloatField(help_text="The plan's threshold when it was measured.")
+    proposed_threshold = serializers.FloatField(allow_null=True, help_text="null: none.")
+    pairs = _build_count_field("Labelled pairs of the last 30 days, of former thresholds too.")
+    wrong = _build_count_field("Of those: wrong.")
+    unclear = _build_count_field("Of those: neither right nor wrong for certain.")
+    new_pairs = _build_count_field("Pairs from after the proposal that it would have served.")
+    new_wrong = _build_count_field("Of those: wrong.")
+    new_unclear = _build_count_field("Of those: neither right nor wrong for certain.")
+    proposed_at = serializers.DateTimeField(allow_null=True, help_text="In shadow since then.")
+    measured_at = serializers.DateTimeField(help_text="When it was measured last.")
+    applied_threshold = serializers.FloatField(
+        allow_null=True, help_text="The last proposal that was applied; null: none."
+    )
+    applied_at = serializers.DateTimeField(allow_null=True, help_text="When that was.")
+
+
 class PeriodSerializer(serializers.Serializer[Any]):
     """The period of the numbers: whole minutes (UTC), the end not included."""
 
@@ -320,6 +355,10 @@ class DetailSerializer(serializers.Serializer[Any]):
     cost_usd = CostSerializer(help_text="US dollars.")
     latency_ms = LatencySerializer(help_text="Milliseconds; null where nothing was measured.")
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
+    recalibration = RecalibrationSerializer(
+        allow_null=True,
+        help_text="null: the plan was not measured, or it is the platform's and a tenant asks.",
+    )
     holdout = HoldoutSerializer(
         allow_null=True, help_text=f"null: nothing is held out. {NARROW_NOTE}"
     )
@@ -365,6 +404,7 @@ class StatsResult:
     unpriced_models: dict[str, int]
     unknown_outcomes: int
     error_budget: PlanErrorBudget | None = None
+    recalibration: dict[str, Any] | None = None
     holdout: HoldoutMeasurement | None = None
     report_filter: ReportFilter | None = None
     series: list[ReportRow] | None = None
@@ -412,6 +452,7 @@ def build_stats_body(found: StatsResult) -> dict[str, Any]:
             "cost_usd": _build_cost_body(totals),
             "latency_ms": _build_latency_body(totals),
             "error_budget": found.error_budget and build_error_budget_body(found.error_budget),
+            "recalibration": found.recalibration,
             "holdout": build_holdout_body(found.holdout),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
@@ -448,6 +489,30 @@ def build_error_budget_body(budget: PlanErrorBudget) -> dict[str, Any]:
         "judge_calls": budget.judge_calls,
         "judge_failures": budget.unjudged,
         "spent_usd": None if budget.sampling_cost is None else f"{budget.sampling_cost:f}",
+    }
+
+
+def build_recalibration_body(plan: Plan) -> dict[str, Any] | None:
+    """Build the body of `RecalibrationSerializer`; None if the plan was never measured."""
+    row = load_recalibration(plan)
+    if row is None:
+        return None
+    return {
+        "state": find_state(row),
+        "detail": describe_recalibration(plan, row),
+        "max_error_rate": row.target,
+        "threshold": row.threshold,
+        "proposed_threshold": row.proposed,
+        "pairs": row.right + row.wrong + row.unclear,
+        "wrong": row.wrong,
+        "unclear": row.unclear,
+        "new_pairs": row.fresh,
+        "new_wrong": row.fresh_wrong,
+        "new_unclear": row.fresh_unclear,
+        "proposed_at": row.proposed_at and row.proposed_at.isoformat(),
+        "measured_at": row.measured_at.isoformat(),
+        "applied_threshold": row.applied,
+        "applied_at": row.applied_at and row.applied_at.isoformat(),
     }
 
 

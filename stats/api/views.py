@@ -25,6 +25,7 @@ from stats.api.serializers import (
     PlanStatsSerializer,
     StatsResult,
     build_error_budget_body,
+    build_recalibration_body,
     build_stats_body,
 )
 from stats.quality import tier_switch
@@ -126,6 +127,10 @@ class ReportView(APIView):
             unpriced_models=selectors.count_unpriced_models(narrowed) if sums.unpriced else {},
             unknown_outcomes=selectors.count_unknown_outcomes(narrowed),
             error_budget=load_plan_error_budget(plan, narrowed) if plan else None,
+            # The pairs of a platform plan are of all tenants.
+            recalibration=build_recalibration_body(plan)
+            if plan and (tenant is None or plan.tenant_id is not None)
+            else None,
             holdout=None if question.needs_full_cut else measure_holdout(narrowed),
             report_filter=question if narrowed is not wanted else None,
             series=series,

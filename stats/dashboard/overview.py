@@ -22,6 +22,7 @@ from stats.dashboard.period_wording import compute_change, format_moment
 from stats.ledger import backlog
 from stats.models.requests import DeadLetter
 from stats.quality.error_budget_report import PlanErrorBudget, load_error_budgets
+from stats.quality.recalibration import describe_recalibrations
 from stats.reports import selectors
 from stats.reports.filters import ReportFilter
 from stats.reports.holdout_report import measure_holdout
@@ -70,6 +71,7 @@ def build_overview(
         "budgets": list(zip(kept_to, found, strict=True)),
         "budget_plans": list({each.plan.pk: each.plan for each in kept_to}.values()),
         "rate_end": end,
+        "recalibrations": _describe_recalibrations(kept_to, tenant),
         "plan_warnings": _list_warnings(wanted, tenant),
         "reasons": selectors.count_reasons(wanted.rollup_query),
         "requests": list_latest_requests(wanted) if wanted.key_id else None,
@@ -113,6 +115,14 @@ def _load_visible_budgets(wanted: ReportFilter, tenant: Tenant | None) -> list[P
     found = load_error_budgets(RollupQuery(start=wanted.start, end=wanted.end, tenant_id=of), rows)
     # Of a platform plan a tenant's users see their own budget only.
     return [each for each in found if tenant is None or each.plan.tenant_id or each.tenant]
+
+
+def _describe_recalibrations(kept_to: list[PlanErrorBudget], tenant: Tenant | None) -> list[str]:
+    """Describe what recalibration found; for a tenant, of its own plans alone."""
+    plans = {each.plan.pk: each.plan for each in kept_to}.values()
+    return describe_recalibrations(
+        [plan for plan in plans if tenant is None or plan.tenant_id is not None]
+    )
 
 
 def _list_warnings(wanted: ReportFilter, tenant: Tenant | None) -> list[tuple[Plan, str]]:

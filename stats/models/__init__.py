@@ -3,6 +3,7 @@
 from stats.models.cache_entries import CacheEntry, Erasure
 from stats.models.fingerprints import StoredImprint
 from stats.models.holdout_sums import Held
+from stats.models.recalibration import Recalibration
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup, Tally, Unfolded
 
@@ -12,6 +13,7 @@ __all__ = [
     "Erasure",
     "Held",
     "Pruned",
+    "Recalibration",
     "RequestEvent",
     "Rollup",
     "SpoolCursor",

@@ -103,6 +103,14 @@ SEMANTIC_OFF_TENANTS = Gauge(
     ("plan",),
     multiprocess_mode="livemax",
 )
+RECALIBRATIONS = Counter(
+    "tokenthrift_recalibrations",
+    (
+        "Daily measurements of a plan's labelled pairs. state: none (no threshold is proposed), "
+        "shadow (one is), held (it may be applied)."
+    ),
+    ("plan", "state"),
+)
 UNPRICED_REQUESTS = Counter(
     "tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",)
 )

@@ -1,6 +1,6 @@
 """The state of plans' error budgets, for the API and the dashboard."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ from stats.analysis.error_rate import (
 )
 from stats.models.cache_entries import CacheEntry
 from stats.models.requests import RequestEvent, SemanticSwitch
-from stats.quality import samples, tier_switch
+from stats.quality import cohorts, samples, tier_switch
 from stats.reports.rollup_query import RollupQuery
 from stats.reports.totals import Totals, compute_totals
 
@@ -84,19 +84,6 @@ class PlanErrorBudget:
         return abs(self.estimate.threshold - self.plan_threshold) > 1e-9
 
 
-@dataclass(slots=True)
-class _CohortState:
-    cohort_function: Callable[[CacheSettings], str] | None = None
-
-
-_state = _CohortState()
-
-
-def set_cohort_function(basis: Callable[[CacheSettings], str] | None) -> None:
-    """Set the function that names a plan's cohort; called once when the request path starts."""
-    _state.cohort_function = basis
-
-
 def load_tenant_error_budgets(
     plan: Plan, wanted: RollupQuery, *, most: int = MAX_TENANTS_SHOWN
 ) -> list[PlanErrorBudget]:
@@ -110,7 +97,7 @@ def load_tenant_error_budgets(
     if cache is None or cache.backend is None or cache.max_error_rate is None:
         return []
     basis, limit, verified = (
-        _find_cohort(plan, cache),
+        cohorts.find_cohort(plan, cache),
         cache.max_error_rate,
         cache.match == "verified",
     )
@@ -272,17 +259,3 @@ def _load_wrong_hits(
         )
         for row in rows
     )
-
-
-def _find_cohort(plan: Plan, cache: CacheSettings) -> str:
-    """Return the plan's cohort as the request path names it."""
-    if _state.cohort_function is not None:
-        return _state.cohort_function(cache)
-    # In a process without the request path: that of the newest sample.
-    rows = (
-        RequestEvent.objects.filter(plan_id=plan.pk)
-        .exclude(sample="")
-        .exclude(basis="")
-        .order_by("-at")
-    )
-    return rows.values_list("basis", flat=True).first() or ""

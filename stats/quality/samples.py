@@ -33,7 +33,7 @@ def load_newest_samples(
     The newest of the last days, none from before the tenant's entry in `since`. `tenant`: of this
     one only.
     """
-    rows = _query_samples().filter(
+    rows = query_samples().filter(
         plan_id=plan_id,
         basis=basis,
         **build_time_conditions(datetime.now(UTC) - timedelta(days=WINDOW_DAYS)),
@@ -57,7 +57,7 @@ def load_recent_samples(
     """Load the samples of the last `seconds` for many plans at once, in one query."""
     wanted, by_score = set(terms), set(verified)
     found: dict[TenantCohort, dict[str, Sample]] = {}
-    rows = _query_samples().filter(
+    rows = query_samples().filter(
         plan_id__in={plan for plan, _ in wanted},
         **build_time_conditions(datetime.now(UTC) - timedelta(seconds=seconds)),
     )
@@ -70,7 +70,7 @@ def load_recent_samples(
     return found
 
 
-def _query_samples() -> QuerySet[RequestEvent]:
+def query_samples() -> QuerySet[RequestEvent]:
     return RequestEvent.objects.exclude(sample="").exclude(basis="").exclude(tenant_id=None)
 
 

@@ -6,6 +6,7 @@ from django import forms, template
 
 from plans.models import Plan
 from plans.strictness import STRICTNESS_NAMES, find_threshold
+from stats.quality.recalibration import describe_recalibration, load_recalibration
 from stats.quality.threshold_tuning import ThresholdCurve, build_threshold_curve
 
 register = template.Library()
@@ -34,6 +35,7 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
     saved = Plan.objects.get(pk=original.pk)
     drawn = build_threshold_curve(saved)
     drafted = _find_drafted_threshold(form, saved)
+    found = load_recalibration(saved)
     wrong = [(point.threshold, point.wrong) for point in drawn.points if point.wrong is not None]
     most = max([share for _, share in wrong] or [0])
     return {
@@ -58,6 +60,7 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
         "height": CHART_HEIGHT,
         "ticks": [(_scale_threshold(step / 10), step / 10) for step in range(5, 11)],
         "low": MIN_THRESHOLD,
+        "recalibration": describe_recalibration(saved, found) if found else "",
     }
 
 

@@ -25,3 +25,8 @@ def derive_cohort(cache: CacheSettings, judge: str) -> str:
     if cache.judge_model is not None:
         terms += (cache.judge_model,)
     return hashlib.sha256(repr(terms).encode()).hexdigest()[:16]
+
+
+def derive_scorer_id(embedder_id: str, verifier_id: str | None) -> str:
+    """Return the id of what produces the similarity scores: an embedder, with its verifier."""
+    return embedder_id if verifier_id is None else f"{embedder_id}+{verifier_id}"

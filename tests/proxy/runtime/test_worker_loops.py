@@ -165,6 +165,7 @@ def test_a_worker_runs_every_turn_that_the_code_has(started: list[str]) -> None:
     turns = {each for source, module in modules() for each in turns_in(source, module)}
     assert turns - set(started) == set()
     assert {"stats.ledger.retention:turn", "stats.ledger.flusher:Flusher.turn"} <= turns
+    assert "stats.quality.recalibration:turn" in turns
 
 
 def test_a_worker_runs_every_listener(started: list[str]) -> None:
@@ -172,7 +173,7 @@ def test_a_worker_runs_every_listener(started: list[str]) -> None:
 
 
 def test_a_worker_runs_each_loop_once(started: list[str]) -> None:
-    assert len(started) == len(set(started)) == 13
+    assert len(started) == len(set(started)) == 14
 
 
 @pytest.mark.parametrize(

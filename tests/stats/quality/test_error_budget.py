@@ -27,7 +27,7 @@ from proxy.upstreams.services import put_route, put_upstream
 from stats.models.cache_entries import CacheEntry
 from stats.models.requests import RequestEvent, SemanticSwitch
 from stats.monitoring import health
-from stats.quality import error_budget_report, tier_switch
+from stats.quality import cohorts, tier_switch
 from tests.plans.admin.test_plans import PLAN
 from tests.stats.api.test_stats import hit
 from tests.support.events import make_event
@@ -41,9 +41,9 @@ TENANT = 1  # whose events those of `make_event` are
 
 @pytest.fixture(autouse=True)
 def terms() -> Iterator[None]:
-    error_budget_report.set_cohort_function(lambda cache: derive_cohort(cache, JUDGE))
+    cohorts.set_cohort_function(lambda cache: derive_cohort(cache, JUDGE))
     yield
-    error_budget_report.set_cohort_function(None)
+    cohorts.set_cohort_function(None)
 
 
 @pytest.fixture
