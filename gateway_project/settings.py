@@ -54,6 +54,7 @@ SPOOL_MEMORY_BYTES = (
 )
 EMBEDDER = environment.read_text("TOKENTHRIFT_EMBEDDER", "minilm")
 VERIFIER = environment.read_text("TOKENTHRIFT_VERIFIER", "minilm")
+CONFIG_SOURCE = environment.read_text("TOKENTHRIFT_CONFIG")
 COMPARED_LANGUAGES = environment.read_word_list("TOKENTHRIFT_LANGUAGES", "en")
 COMPRESSORS = environment.read_integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = (

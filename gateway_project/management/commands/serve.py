@@ -80,6 +80,9 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         self._seed_prices()
         call_command("prepare_embedder")
+        if settings.CONFIG_SOURCE:
+            with hold_migration_lock():  # of several hosts that start at once, one after the other
+                call_command("apply", settings.CONFIG_SOURCE, stdout=self.stdout)
 
     def _seed_prices(self) -> None:
         """Update the published prices in a process of its own."""

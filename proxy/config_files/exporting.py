@@ -1,0 +1,116 @@
+"""Write the configuration as a file that `manage.py apply` reads. Secrets become variables."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from django.db import models
+
+from plans.api.serializers import PlanSerializer
+from plans.import_export.resources import EXCLUDED_FIELDS
+from plans.models import ModelPrice, Plan, Tenant, VirtualKey
+from proxy.config_files.applying import format_value
+from proxy.config_files.fields import (
+    KEY_FIELDS,
+    PRICE_FIELDS,
+    ROUTE_FIELDS,
+    TENANT_FIELDS,
+    UPSTREAM_FIELDS,
+    FileField,
+)
+from proxy.models import Route, Upstream
+
+HEADER = """\
+# Read by `manage.py apply`. Secrets are not exported: set the variables named here.
+"""
+
+
+class AmbiguousName(Exception):
+    """Two objects of one name, which a file cannot tell apart. The message is one sentence."""
+
+
+_NOT_IN_PLANS = EXCLUDED_FIELDS | {"plan_name", "tenant", "version"}
+
+
+def export_config() -> str:
+    """Export everything but revoked keys and the published prices, as YAML.
+
+    Raises AmbiguousName.
+    """
+    sections = {
+        "upstreams": {each.name: _export_upstream(each) for each in Upstream.objects.all()},
+        "routes": {
+            each.name: {"upstream": each.upstream.name} | _export_columns(each, ROUTE_FIELDS)
+            for each in Route.objects.select_related("upstream")
+        },
+        "tenants": {each.slug: _export_tenant(each) for each in Tenant.objects.all()},
+        "plans": _export_plans(Plan.objects.filter(tenant=None)),
+        "prices": {
+            str(each): _export_columns(each, PRICE_FIELDS)
+            for each in ModelPrice.objects.filter(edited=True)
+        },
+    }
+    return HEADER + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _export_upstream(row: Upstream) -> dict[str, Any]:
+    found = _export_columns(row, UPSTREAM_FIELDS)
+    if row.encrypted_key:
+        found["key"] = _name_variable("UPSTREAM", row.name, "KEY")
+    return found
+
+
+def _export_tenant(row: Tenant) -> dict[str, Any]:
+    live = VirtualKey.objects.filter(tenant=row, revoked_at=None).order_by("name", "pk")
+    for name, count in Counter(key.name for key in live).items():
+        if count > 1:
+            raise AmbiguousName(f"{row.slug} has {count} live keys named {name}: rename or revoke.")
+    keys = {
+        key.name: {"secret": _name_variable("VIRTUAL_KEY", row.slug, key.name)}
+        | _export_columns(key, KEY_FIELDS)
+        for key in live
+    }
+    return _export_columns(row, TENANT_FIELDS) | {
+        "plans": _export_plans(Plan.objects.filter(tenant=row)),
+        "keys": keys,
+    }
+
+
+def _export_plans(rows: Iterable[Plan]) -> dict[str, Any]:
+    return {
+        row.name: {
+            name: _escape_variables(value)
+            for name, value in PlanSerializer(row).data.items()
+            if name not in _NOT_IN_PLANS
+        }
+        for row in rows
+    }
+
+
+def _export_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[str, Any]:
+    """Return the plain columns that are required or have another value than their default."""
+    found = {}
+    for name, field in fields.items():
+        if not field.column:
+            continue
+        value = getattr(row, field.column)
+        default = row._meta.get_field(field.column).get_default()  # type: ignore[union-attr]  # columns are no relations
+        if field.is_required or value != default:
+            found[name] = _escape_variables(format_value(value))
+    return found
+
+
+def _name_variable(*parts: str) -> str:
+    name = "_".join(re.sub(r"[^A-Z0-9]+", "_", part.upper()).strip("_") for part in parts)
+    return f"${{{name}}}"
+
+
+def _escape_variables(value: Any) -> Any:
+    """Double the dollar of a text that would be taken for a variable."""
+    if isinstance(value, dict):
+        return {name: _escape_variables(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_escape_variables(one) for one in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value

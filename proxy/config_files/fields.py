@@ -1,0 +1,168 @@
+"""What each kind of object may say in a configuration file, and how a value is read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from plans import key_secrets
+from plans.pricing import BASE_RATE_NAMES
+
+ReadValue = Callable[[Any], Any]
+# Of a key that a secret store gave: of 43 random characters nearly all have more.
+MIN_DISTINCT_CHARACTERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileField:
+    """A field of an object. `read` returns the column's value; it raises ValueError.
+
+    `column`: the model's, "" for one that is no plain column; `schema`: of JSON Schema.
+    """
+
+    read: ReadValue
+    column: str
+    schema: Mapping[str, Any]
+    help: str
+    is_required: bool = False
+    is_secret: bool = False
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Must be text; put it in quotes.")
+    if not value.isprintable():
+        raise ValueError("Must be one line of printable text.")
+    return value
+
+
+def read_lines(value: Any) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError("Must be text.")
+    return value
+
+
+def read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("Must be true or false.")
+    return value
+
+
+def read_whole_or_null(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError("Must be a whole number, 0 or more, or null.")
+    return value
+
+
+def read_seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("Must be a number of seconds.")
+    return float(value)
+
+
+def read_names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError("Must be a list of names.")
+    return list(dict.fromkeys(value))
+
+
+def read_time_or_null(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError("Must be a time with its zone, such as 2027-01-31T00:00:00Z, or null.")
+    return found.astimezone(UTC)
+
+
+def read_amount_or_null(value: Any) -> Decimal | None:
+    return None if value is None else read_amount(value)
+
+
+def read_amount(value: Any) -> Decimal:
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise InvalidOperation
+        found = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("Must be an amount in US dollars per million tokens.") from None
+    if not found.is_finite():
+        raise ValueError("Must be an amount in US dollars per million tokens.")
+    return found
+
+
+def read_key_secret(value: Any) -> str:
+    secret = read_text(value)
+    if (
+        not key_secrets.is_well_formed(secret, key_secrets.VIRTUAL_KEY_KIND)
+        or len(set(secret)) < MIN_DISTINCT_CHARACTERS
+    ):
+        raise ValueError("Must be tt- and 43 random characters, as `manage.py new_secret` prints.")
+    return secret
+
+
+_TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
+_NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_SECONDS = {"type": "number"}
+_AMOUNT = {"type": ["number", "string"]}
+_AMOUNT_OR_NULL = {"type": ["number", "string", "null"]}
+
+UPSTREAM_FIELDS: Final = {
+    "base_url": FileField(
+        read_text, "base_url", _TEXT, "Up to and without /chat/completions.", is_required=True
+    ),
+    "provider": FileField(read_text, "provider", _TEXT, "Whose price list applies."),
+    "key": FileField(
+        read_text, "", _TEXT, "${NAME} or file:<path>; empty: none is sent.", is_secret=True
+    ),
+    "allow_private": FileField(
+        read_flag, "allow_private", _FLAG, "Allow loopback and private addresses."
+    ),
+    "connect_timeout": FileField(read_seconds, "connect_timeout", _SECONDS, "Seconds."),
+    "read_timeout": FileField(read_seconds, "read_timeout", _SECONDS, "Seconds without a byte."),
+    "stream_usage": FileField(read_flag, "stream_usage", _FLAG, "Ask for usage in streams."),
+}
+ROUTE_FIELDS: Final = {
+    "upstream": FileField(read_text, "", _TEXT, "The upstream's name.", is_required=True),
+    "model": FileField(read_text, "model", _TEXT, "The model's name there.", is_required=True),
+    "enabled": FileField(read_flag, "enabled", _FLAG, "Whether requests may use it."),
+}
+TENANT_FIELDS: Final = {
+    "name": FileField(read_text, "name", _TEXT, "As people call it."),
+    "max_entries": FileField(
+        read_whole_or_null, "max_entries", _COUNT, "Most cached answers; null: no limit."
+    ),
+    "max_bytes": FileField(
+        read_whole_or_null, "max_bytes", _COUNT, "Most bytes of them; null: no limit."
+    ),
+    "routes": FileField(read_names, "routes", _NAMES, 'Routes of its keys; ["*"]: all.'),
+}
+KEY_FIELDS: Final = {
+    "secret": FileField(
+        read_key_secret, "", _TEXT, "${NAME} or file:<path>.", is_required=True, is_secret=True
+    ),
+    "routes": FileField(read_names, "routes", _NAMES, "Empty: all of the tenant's."),
+    "expires_at": FileField(
+        read_time_or_null,
+        "expires_at",
+        {"type": ["string", "null"], "format": "date-time"},
+        "Refused from then on; null: never.",
+    ),
+}
+PRICE_FIELDS: Final = {
+    name: FileField(
+        read_amount if name in {"input", "output"} else read_amount_or_null,
+        name,
+        _AMOUNT if name in {"input", "output"} else _AMOUNT_OR_NULL,
+        "US dollars per million tokens.",
+        is_required=name in {"input", "output"},
+    )
+    for name in BASE_RATE_NAMES
+} | {"terms": FileField(read_lines, "terms", _TEXT, "Further rates, one a line.")}

@@ -1,0 +1,108 @@
+"""Delete what a configuration file does not name, in the sections that it has."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from django.db.models import ProtectedError
+
+from plans import capabilities, services
+from plans.models import ModelPrice, Plan, Tenant, VirtualKey
+from proxy.config_files.applying import REASON, ConfigApplier
+from proxy.config_files.reader import BadConfigFile
+from proxy.models import Route, Upstream
+
+MAX_KEYS_LISTED: Final = 10
+
+
+class KeysInUse(Exception):
+    """Keys that would be revoked were used within a day. The message names them."""
+
+
+def prune_objects(applier: ConfigApplier, *, revokes_used_keys: bool = False) -> None:
+    """Delete plans, tenants, routes and upstreams, revoke keys, and let prices be the published.
+
+    Only in sections that the document has. Raises KeysInUse, and BadConfigFile for an upstream that
+    is still used by a route.
+    """
+    values = applier.document.values
+    keys = _find_keys(applier)
+    if not revokes_used_keys:
+        _refuse_used_keys(keys)
+    for key in keys:
+        services.revoke_key(key=key)
+        applier.note_change("revoke", "key", f"{key.tenant.slug}/{key.name}")
+    _delete(applier, "plan", _find_plans(applier))
+    if "tenants" in values:
+        _delete(applier, "tenant", Tenant.objects.exclude(slug__in=_names(values["tenants"])))
+    if "routes" in values:
+        _delete(applier, "route", Route.objects.exclude(name__in=_names(values["routes"])))
+    if "upstreams" in values:
+        _delete(applier, "upstream", Upstream.objects.exclude(name__in=_names(values["upstreams"])))
+    if "prices" in values:
+        _publish_prices(applier, _names(values["prices"]))
+
+
+def _names(section: Any) -> list[str]:
+    return list(section or ())
+
+
+def _find_keys(applier: ConfigApplier) -> list[VirtualKey]:
+    """Find live keys that no file names, also those of tenants that go."""
+    tenants = applier.document.values.get("tenants")
+    if tenants is None:
+        return []
+    live = VirtualKey.objects.filter(revoked_at=None).select_related("tenant").order_by("pk")
+    found = []
+    for key in live:
+        said = tenants.get(key.tenant.slug, {"keys": {}}) or {}
+        if "keys" in said and key.name not in _names(said["keys"]):
+            found.append(key)
+    return found
+
+
+def _find_plans(applier: ConfigApplier) -> list[Plan]:
+    """Find plans that no file names; those of tenants that go are deleted with them."""
+    values = applier.document.values
+    found = []
+    for plan in Plan.objects.select_related("tenant").order_by("pk"):
+        said = (
+            values if plan.tenant is None else (values.get("tenants") or {}).get(plan.tenant.slug)
+        )
+        if said and "plans" in said and plan.name not in _names(said["plans"]):
+            found.append(plan)
+    return found
+
+
+def _refuse_used_keys(keys: Collection[VirtualKey]) -> None:
+    uses = capabilities.get_capabilities().count_key_uses([key.pk for key in keys])
+    used = [
+        f"{key.tenant.slug}/{key.name}"
+        for key in keys
+        if uses.get(key.pk) and uses[key.pk].requests
+    ]
+    if used:
+        more = f" and {len(used) - MAX_KEYS_LISTED} more" if len(used) > MAX_KEYS_LISTED else ""
+        raise KeysInUse(", ".join(used[:MAX_KEYS_LISTED]) + more)
+
+
+def _delete(applier: ConfigApplier, kind: str, rows: Iterable[Any]) -> None:
+    for row in rows:
+        owner = getattr(row, "tenant", None)
+        name = f"{owner.slug}/{row}" if owner else str(row)
+        row._change_reason = REASON
+        try:
+            row.delete()
+        except ProtectedError:
+            text = f"The upstream {name} is not in the file, and routes use it that stay."
+            raise BadConfigFile([applier.document.make_problem(("upstreams",), text)]) from None
+        applier.note_change("delete", kind, name)
+
+
+def _publish_prices(applier: ConfigApplier, names: Collection[str]) -> None:
+    """Let edited prices that no file names follow the published ones."""
+    rows = [row for row in ModelPrice.objects.filter(edited=True) if str(row) not in names]
+    if not rows:
+        return
+    services.follow_published_prices(rows)
+    for row in rows:
+        applier.note_change("delete", "price", str(row))
