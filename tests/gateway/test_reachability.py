@@ -58,6 +58,15 @@ def test_a_bomb_is_413(gateway: Gateway, encoding: str) -> None:
     assert answer.json()["error"]["code"] == "request_too_large"
 
 
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_packed_body_that_was_cut_is_400_and_names_its_header(
+    gateway: Gateway, encoding: str
+) -> None:
+    answer = post(gateway, PACKED[encoding][:-1], **{"content-encoding": encoding})
+    assert answer.status_code == 400
+    assert f"not {encoding}, as its Content-Encoding says" in answer.json()["error"]["message"]
+
+
 def test_streams_ask_nginx_not_to_gather_them(gateway: Gateway) -> None:
     streamed = post(gateway, orjson.dumps(orjson.loads(BODY) | {"stream": True}))
     assert streamed.headers["x-accel-buffering"] == "no"
