@@ -13,11 +13,13 @@ from django.conf import settings  # noqa: E402 -- Django's apps must be loaded f
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402 -- likewise
 
 from gateway_project.body_limit import limit_bodies  # noqa: E402 -- likewise
-from proxy.asgi import application as gateway  # noqa: E402 -- likewise
+from gateway_project.cors import allow_origins  # noqa: E402 -- likewise
+from proxy.asgi import application as gateway_application  # noqa: E402 -- likewise
 from proxy.asgi import is_misplaced_path  # noqa: E402 -- likewise
 from stats.dashboard.consumers import dashboard_socket  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
+gateway = allow_origins(gateway_application, settings.CORS_ORIGINS)
 django_pages = ProxyHeadersMiddleware(
     limit_bodies(django_application, settings.MAX_BODY_BYTES),  # type: ignore[arg-type]  # three
     settings.TRUSTED_PROXIES,  # names for one type
