@@ -159,7 +159,7 @@ def test_what_is_sent_elsewhere_is_answered_in_json_and_pages_stay_pages(gateway
     for path in ("/no/such/thing", "/v2/chat"):
         answer = post(gateway, BODY, path)
         assert answer.status_code == 404, path
-        assert "/v1" in answer.json()["error"]["message"]
+        assert f"{gateway.url}/v1:" in answer.json()["error"]["message"]
     for path in ("/no/such/page", "/admin/v1/", "/dashboard/v1"):
         assert "<html" in httpx.get(f"{gateway.url}{path}", follow_redirects=True).text, path
     assert httpx.get(f"{gateway.url}/livez").status_code == 200
