@@ -13,14 +13,21 @@ from django.conf import settings  # noqa: E402 -- Django's apps must be loaded f
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402 -- likewise
 
 from gateway_project.body_limit import limit_bodies  # noqa: E402 -- likewise
-from proxy.asgi import application as gateway  # noqa: E402 -- likewise
-from proxy.asgi import is_misplaced_path  # noqa: E402 -- likewise
+from gateway_project.cors import allow_origins  # noqa: E402 -- likewise
+from proxy.asgi import CHAT_PATH, is_api_request  # noqa: E402 -- likewise
+from proxy.asgi import application as gateway_application  # noqa: E402 -- likewise
 from stats.dashboard.consumers import dashboard_socket  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
+gateway = allow_origins(gateway_application, settings.CORS_ORIGINS)
 django_pages = ProxyHeadersMiddleware(
     limit_bodies(django_application, settings.MAX_BODY_BYTES),  # type: ignore[arg-type]  # three
     settings.TRUSTED_PROXIES,  # names for one type
+)
+# For errors that name the base URL: clients see the scheme of the proxy.
+forwarded_gateway = ProxyHeadersMiddleware(
+    gateway,  # type: ignore[arg-type]  # likewise
+    settings.TRUSTED_PROXIES,
 )
 
 
@@ -31,15 +38,12 @@ async def application(
 ) -> None:
     """Dispatch a request by its path."""
     # One string comparison on the hot path.
-    if scope["type"] == "lifespan" or (
-        scope["type"] == "http" and scope["path"].startswith("/v1/")
-    ):
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] == CHAT_PATH):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
-        if is_misplaced_path(scope["path"]):
-            await gateway(scope, receive, send)
-            return
-        await django_pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
+        is_api = is_api_request(scope["method"], scope["path"])
+        serve = forwarded_gateway if is_api else django_pages
+        await serve(scope, receive, send)  # type: ignore[arg-type]  # likewise
     elif scope["path"].rstrip("/") == "/dashboard/live":
         await dashboard_socket(scope, receive, send)
     else:

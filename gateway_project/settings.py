@@ -30,6 +30,7 @@ HOST = environment.read_text("TOKENTHRIFT_HOST", "127.0.0.1")
 PORT = environment.read_integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
 WORKERS = environment.read_integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
 TRUSTED_PROXIES = environment.read_word_list("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
+CORS_ORIGINS = environment.read_word_list("TOKENTHRIFT_CORS_ORIGINS")
 KEY_PEPPER = configuration.load_secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
 ENCRYPTION_KEYS = [
     key.strip()

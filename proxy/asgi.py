@@ -36,8 +36,8 @@ OPENAI_PATH_ENDINGS = (
     "/moderations",
     "/api/chat",
     "/api/generate",
-    "/v1",
 )
+PAGE_PREFIXES = ("/admin/", "/token-saving/", "/dashboard/", "/static/")
 _HOST_PATTERN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -110,8 +110,8 @@ async def _answer_other_path(call: Call, tools: Toolbox, method: str, path: str)
         ):
             served = f"POST {CHAT_PATH}, POST {FEEDBACK_PATH} and GET {MODELS_PATH}"
             raise PathNotFound(
-                f"{path[:200]} is not served. The base URL is {describe_base_url(call.client)}: "
-                f"served are {served}."
+                f"{path[:200] or '/'} is not served. The base URL is "
+                f"{describe_base_url(call.client)}: served are {served}."
             )
         expected = ("POST",) if path in (CHAT_PATH, FEEDBACK_PATH) else ("GET", "HEAD")
         if method not in expected:
@@ -137,13 +137,16 @@ async def _answer_other_path(call: Call, tools: Toolbox, method: str, path: str)
     await call.client.send_body(b"" if method == "HEAD" else body, more=False)
 
 
-def is_misplaced_path(path: str) -> bool:
-    """Return whether an OpenAI client with a wrong base URL requested this path."""
+def is_api_request(method: str, path: str) -> bool:
+    """Return whether an OpenAI client sent this request, be it with a wrong base URL."""
     # Without /v1, with an extra slash, or as on Azure (/openai/deployments/...), Gemini
     # (/v1beta/openai) or Ollama.
-    ends = "/" + "/".join(part for part in path.split("/") if part)
-    return ends.endswith(OPENAI_PATH_ENDINGS) and not ends.startswith(
-        ("/admin/", "/token-saving/", "/dashboard/", "/static/")
+    parts = [part for part in path.split("/") if part]
+    if not parts:  # the page there is only read
+        return method not in ("GET", "HEAD")
+    ends = "/" + "/".join(parts)
+    return ("v1" in parts or ends.endswith(OPENAI_PATH_ENDINGS)) and (
+        not ends.startswith(PAGE_PREFIXES)
     )
 
 

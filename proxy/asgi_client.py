@@ -33,7 +33,7 @@ class AsgiClient:
         return self.headers.get(name, b"").decode("latin-1")
 
     async def read_body(self, limit: int) -> bytes:
-        """Read and decompress the request body, never holding more than `limit` bytes.
+        """Read and decompress the request body; of one beyond `limit` bytes only the beginning.
 
         Raises BodyTooLarge, UnsupportedEncoding, BadRequest, ClientDisconnected, or BodyTimeout
         when the server reports that it took too long.

@@ -3,7 +3,7 @@
 tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG on a
 public host, E005 weak admin key; tokenthrift.W006 (deploy) metrics without a token;
 tokenthrift.E007 traces are to be exported and cannot be; tokenthrift.E008 stored answers are to be
-encrypted and there is no usable key.
+encrypted and there is no usable key; tokenthrift.E009 an origin of CORS that no browser sends.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from cryptography.fernet import Fernet
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
+
+from gateway_project.cors import ANY_ORIGIN, describe_origin_fault
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1", "[::1]"}
 WELL_KNOWN_PREFIXES = ("change", "insecure", "secret", "password", "example", "default", "test")
@@ -132,6 +134,28 @@ def check_metrics_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(Tags.security)
+def check_cors_origins(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Check that each origin of CORS is one that browsers send, or `*` stands alone: E009."""
+    origins = settings.CORS_ORIGINS
+    faults = [
+        f"{origin} {fault}"
+        for origin in origins
+        if origin != ANY_ORIGIN and (fault := describe_origin_fault(origin))
+    ]
+    if ANY_ORIGIN in origins and len(origins) > 1:
+        faults.append(f"{ANY_ORIGIN} stands beside other origins")
+    if not faults:
+        return []
+    hint = (
+        "Accepted are exact origins without a path, such as https://app.example.org or "
+        f"http://localhost:5173, split by commas; or {ANY_ORIGIN} alone for every page."
+    )
+    return [
+        Error(f"TOKENTHRIFT_CORS_ORIGINS: {'; '.join(faults)}.", hint=hint, id="tokenthrift.E009")
+    ]
 
 
 @register

@@ -119,8 +119,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
     # A client with a wrong base URL gets an error its SDK can read, and the right URL.
     if request.method not in ("GET", "HEAD"):
         says = (
-            f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST "
-            "/v1/chat/completions."
+            f"{request.path_info[:200]} is not served. The base URL of the API is "
+            f"{request.build_absolute_uri('/v1')}: POST /v1/chat/completions."
         )
         return JsonResponse(build_error_object(404, says, code="unknown_url"), status=404)
     return _build_api_error(request, 404) or defaults.page_not_found(request, exception)

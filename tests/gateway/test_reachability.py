@@ -58,6 +58,15 @@ def test_a_bomb_is_413(gateway: Gateway, encoding: str) -> None:
     assert answer.json()["error"]["code"] == "request_too_large"
 
 
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_packed_body_that_was_cut_is_400_and_names_its_header(
+    gateway: Gateway, encoding: str
+) -> None:
+    answer = post(gateway, PACKED[encoding][:-1], **{"content-encoding": encoding})
+    assert answer.status_code == 400
+    assert f"not {encoding}, as its Content-Encoding says" in answer.json()["error"]["message"]
+
+
 def test_streams_ask_nginx_not_to_gather_them(gateway: Gateway) -> None:
     streamed = post(gateway, orjson.dumps(orjson.loads(BODY) | {"stream": True}))
     assert streamed.headers["x-accel-buffering"] == "no"
@@ -94,6 +103,11 @@ def test_no_reply_under_v1_is_guessed_at(gateway: Gateway) -> None:
         "/embeddings",
         "/v1/messages",
         "/models",
+        "/",
+        "//",
+        "/v1/files",
+        "/openai/v1/files",
+        "/proxy/v1/assistants/7",
     ],
 )
 def test_a_wrong_address_names_the_right_one(gateway: Gateway, path: str) -> None:
@@ -108,6 +122,33 @@ def test_a_wrong_address_names_the_right_one(gateway: Gateway, path: str) -> Non
         assert f"http://{answer.request.headers['host']}/v1:" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/v1/files", "/v1", "/"])
+def test_behind_a_proxy_the_right_address_is_the_one_clients_see(
+    gateway: Gateway, path: str
+) -> None:
+    forwarded = {"host": "gateway.example.org", "x-forwarded-proto": "https"}
+    for headers, base in (
+        (forwarded, "https://gateway.example.org/v1:"),
+        (forwarded | {"x-forwarded-proto": "x"}, "http://gateway.example.org/v1:"),
+    ):
+        answer = post(gateway, BODY, path, **headers)
+        assert answer.status_code == 404
+        assert base in answer.json()["error"]["message"]
+
+
+def test_no_other_address_says_what_the_scheme_is(gateway: Gateway) -> None:
+    headers = {"x-forwarded-proto": "https"}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
+        answer = client.post(f"{gateway.url}/chat/completions", json={}, headers=headers)
+    assert f"{gateway.url}/v1:" in answer.json()["error"]["message"]
+
+
+def test_the_first_page_is_still_there(gateway: Gateway) -> None:
+    answer = httpx.get(f"{gateway.url}/")
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/dashboard/"
+
+
 def test_a_host_that_is_none_is_not_repeated(gateway: Gateway) -> None:
     says = post(gateway, BODY, "/chat/completions", host='x"<script>').json()["error"]["message"]
     assert "script" not in says
@@ -118,8 +159,9 @@ def test_what_is_sent_elsewhere_is_answered_in_json_and_pages_stay_pages(gateway
     for path in ("/no/such/thing", "/v2/chat"):
         answer = post(gateway, BODY, path)
         assert answer.status_code == 404, path
-        assert "/v1" in answer.json()["error"]["message"]
-    assert "<html" in httpx.get(f"{gateway.url}/no/such/page").text
+        assert f"{gateway.url}/v1:" in answer.json()["error"]["message"]
+    for path in ("/no/such/page", "/admin/v1/", "/dashboard/v1"):
+        assert "<html" in httpx.get(f"{gateway.url}{path}", follow_redirects=True).text, path
     assert httpx.get(f"{gateway.url}/livez").status_code == 200
 
 

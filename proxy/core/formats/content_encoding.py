@@ -13,6 +13,10 @@ MAX_ENCODING_NAME_LENGTH = 40  # characters shown in an error
 MAX_GZIP_MEMBERS = 16  # of one gzip file
 # The window of zstd; RFC 8878 section 3.1.1.1.2 asks for as much.
 MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
+MAX_ZSTD_FRAMES = 16  # of one body
+# Input at a time. A block takes 4 bytes and holds up to 128 KB, so no step gives more than 8 MB;
+# zstandard's reader has a limit of its own, but takes the end of a truncated body for a good one.
+ZSTD_STEP_BYTES = 256
 
 
 def decompress_body(body: bytes, encodings: str, *, limit: int) -> bytes:
@@ -73,17 +77,22 @@ def _inflate_zlib(body: bytes, limit: int, window: int) -> bytes:
 
 
 def _decompress_zstd(body: bytes, limit: int) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).stream_reader(
-        body, read_across_frames=True
-    ) as reader:
-        parts, size = [], 0
-        while size <= limit and (part := reader.read(min(1024 * 1024, limit + 1 - size))):
-            parts.append(part)
-            size += len(part)
-    found = b"".join(parts)
-    if not found:
-        raise EOFError
-    return found
+    parts, size, begin = list[bytes](), 0, 0
+    for _ in range(MAX_ZSTD_FRAMES):
+        frame = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).decompressobj()
+        while not frame.eof:
+            step = body[begin : begin + ZSTD_STEP_BYTES]
+            if not step:
+                raise EOFError
+            begin += len(step)
+            parts.append(frame.decompress(step))
+            size += len(parts[-1])
+            if size > limit:
+                return b"".join(parts)
+        begin -= len(frame.unused_data)
+        if begin == len(body):
+            return b"".join(parts)
+    raise EOFError
 
 
 def _return_unchanged(body: bytes, limit: int) -> bytes:

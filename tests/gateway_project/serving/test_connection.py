@@ -273,6 +273,40 @@ def test_http_1_0_gets_no_chunks(gateway: Gateway, stream: bool) -> None:
     assert rest.startswith(b"data: {" if stream else b"{")
 
 
+def test_a_stream_by_http_1_0_arrives_as_it_is_made_and_ends_with_the_connection(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
+    body = chat_body("Which events come first?", stream=True)
+    head = chat_head(gateway, len(body), "Connection: keep-alive", version="1.0")
+    upstream.pause = 0.3
+    try:
+        with line_to(gateway) as line:
+            line.sendall(head + body)
+            begun = b""
+            while b"data: {" not in begun:
+                begun += line.recv(65536)
+            assert b"data: [DONE]" not in begun
+            assert b"\r\nconnection: close\r\n" in begun
+            assert rest_of(line).endswith(b"data: [DONE]\n\n")
+    finally:
+        upstream.pause = 0.0
+
+
+def test_http_1_0_reads_models_errors_and_heads(gateway: Gateway) -> None:
+    key = f"Authorization: Bearer {gateway.virtual_key}"
+    for line, status in (
+        ("GET /v1/models", b"200"),
+        ("HEAD /v1/models", b"200"),
+        ("GET /v1/models/none", b"404"),
+        ("OPTIONS /v1/models", b"405"),
+    ):
+        answer = answer_to(gateway, f"{line} HTTP/1.0\r\n{key}\r\n\r\n".encode())
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert b" %b " % status in head.split(b"\r\n")[0], line
+        length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+        assert len(body) == (0 if line.startswith("HEAD") else length), line
+
+
 def test_a_port_that_cannot_be_is_refused(gateway: Gateway) -> None:
     for host, status in (
         ("localhost:99999", 400),
