@@ -10,9 +10,9 @@ from plans.pricing import Price
 from plans.published_prices import PriceKey
 from proxy.core import config
 from proxy.core.config import ConfigSnapshot, FeedbackPenalties, FeedbackPenalty, ProviderEndpoint
-from proxy.core.upstream_urls import check_base_url
 from proxy.models import EvictedAnswer, Route, Upstream, WrongAnswer
 from proxy.upstreams import encryption
+from proxy.upstreams.endpoints import build_endpoint
 
 log = logging.getLogger(__name__)
 MAX_PENALTIES = 10_000  # 1.5 KB each
@@ -69,22 +69,10 @@ def _load_routes() -> dict[str, config.Route]:
 
 def _build_endpoint(upstream: Upstream) -> ProviderEndpoint | None:
     try:
-        base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
-        api_key = encryption.decrypt(upstream.encrypted_key)
+        return build_endpoint(upstream)
     except (ValueError, encryption.DecryptionFailed) as error:
         log.error("upstream %s is out of service with all its routes: %s", upstream.name, error)
         return None
-    return ProviderEndpoint(
-        id=upstream.pk,
-        name=upstream.name,
-        base_url=base_url,
-        provider=upstream.provider,
-        api_key=api_key,
-        connect_timeout=upstream.connect_timeout,
-        read_timeout=upstream.read_timeout,
-        allow_private=upstream.allow_private,
-        stream_usage=upstream.stream_usage,
-    )
 
 
 def _build_route(

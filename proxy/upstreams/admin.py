@@ -1,16 +1,27 @@
 """Admin pages of upstreams and routes."""
 
-from typing import Any
+from typing import Any, Final
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 
 from plans import selectors
 from plans.admin.history import HistoryMixin
 from plans.forms.edit_conflicts import EditConflictMixin
 from proxy.models import Route, Upstream
 from proxy.upstreams import services
+from proxy.upstreams.connection import ConnectionState, check_upstream
 from proxy.upstreams.forms import UpstreamForm
+
+MESSAGE_LEVELS: Final[dict[ConnectionState, int]] = {
+    "ok": messages.SUCCESS,
+    "unsure": messages.WARNING,
+    "failed": messages.ERROR,
+}
 
 
 @admin.register(Upstream)
@@ -25,6 +36,20 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
         ("Provider key", {"fields": ("has_key", "provider_key", "remove_key", "without_key")}),
         ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(require_POST(self.test_connection))
+        own = path("<int:upstream>/test/", page, name="upstream-test-connection")
+        return [own, *super().get_urls()]
+
+    def test_connection(self, request: HttpRequest, upstream: int) -> HttpResponse:
+        """Ask the saved upstream for its models, and tell on its page what came of it."""
+        row = get_object_or_404(Upstream, pk=upstream)
+        if not self.has_change_permission(request, row):
+            raise PermissionDenied
+        report = check_upstream(row)
+        self.message_user(request, report.message, MESSAGE_LEVELS[report.state])
+        return redirect("admin:proxy_upstream_change", row.pk)
 
     @admin.display(boolean=True, description="Has a key")
     def has_key(self, upstream: Upstream) -> bool:

@@ -82,17 +82,37 @@ class HttpUpstream:
             headers["traceparent"] = trace
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
+        return await self._request(target, "POST", "chat/completions", headers, body)
+
+    async def list_models(self, target: ProviderEndpoint) -> HttpReply:
+        """GET `<base_url>/models`; the reply's body is unread.
+
+        Raises UpstreamUnreachable or UpstreamTimeout.
+        """
+        headers = {"accept": "application/json"}
+        if target.api_key:
+            headers["authorization"] = f"Bearer {target.api_key}"
+        return await self._request(target, "GET", "models", headers)
+
+    async def _request(
+        self,
+        target: ProviderEndpoint,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+    ) -> HttpReply:
         session = self._private_session if target.allow_private else self._public_session
         timeout = aiohttp.ClientTimeout(
             connect=target.connect_timeout,
             sock_connect=target.connect_timeout,
             sock_read=target.read_timeout,
         )
-        url = f"{target.base_url.rstrip('/')}/chat/completions"
+        url = f"{target.base_url.rstrip('/')}/{path}"
         try:
             # Redirects are not followed: an upstream is where the administrator said it is.
-            response = await session.post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            response = await session.request(
+                method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             )
         except HTTP_ERRORS as error:
             raise _build_gateway_error(error) from error
