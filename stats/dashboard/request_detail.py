@@ -32,6 +32,7 @@ REASON_DESCRIPTIONS: Final = {
     "no-plan": "the request named no plan",
     "no-scope": "the plan is scoped by end user, and none was named",
     "no-store": "the client wanted it neither read nor kept",
+    "opted-out": "the request asked for no plan",
     "plan-off": "the plan is off",
     "shadow": "the plan only watches",
     "unknown-plan": "there is no plan of that name",
