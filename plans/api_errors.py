@@ -7,6 +7,7 @@ ApiError
 +- KeyNotFound        404   likewise
 +- PlanNameConflict   409
 +- VersionConflict    409   the plan was changed meanwhile
++- PlanInUse          409   the plan is somebody's default
 """
 
 from typing import ClassVar
@@ -63,3 +64,8 @@ class PlanNameConflict(ApiError):
 class VersionConflict(ApiError):
     status = 409
     code = "version_conflict"
+
+
+class PlanInUse(ApiError):
+    status = 409
+    code = "plan_in_use"

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
+from typing import Final
 
-from django.db.models import Q
+from django.db.models import RESTRICT, ManyToOneRel, Q, QuerySet
 
 from plans import published_prices, validation
 from plans.api_errors import PlanNotFound, TenantNotFound
@@ -25,6 +26,7 @@ def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
 
 
 log = logging.getLogger(__name__)
+MAX_NAMED_HOLDERS: Final = 3  # of each kind of row that has a plan as its default
 
 
 def get_revision() -> int:
@@ -35,18 +37,23 @@ def get_revision() -> int:
 def load_live_keys() -> dict[str, KeySnapshot]:
     """Load the virtual keys that are neither revoked nor expired, by digest. One query."""
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
-    return {
-        key.digest: KeySnapshot(
-            id=key.pk,
-            name=key.name,
-            digest=key.digest,
-            tenant_id=key.tenant_id,
-            tenant=key.tenant.slug,
-            routes=frozenset(key.routes),
-            expires_at=key.expires_at.timestamp() if key.expires_at else None,
-        )
-        for key in VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
-    }
+    rows = VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
+    return {key.digest: build_key_snapshot(key) for key in rows}
+
+
+def build_key_snapshot(key: VirtualKey) -> KeySnapshot:
+    """Build the frozen copy of a key that the request path uses."""
+    return KeySnapshot(
+        id=key.pk,
+        name=key.name,
+        digest=key.digest,
+        tenant_id=key.tenant_id,
+        tenant=key.tenant.slug,
+        routes=frozenset(key.routes),
+        default_plan_id=key.default_plan_id,
+        tenant_plan_id=key.tenant.default_plan_id,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+    )
 
 
 def load_granted_routes() -> dict[int, frozenset[str]]:
@@ -121,6 +128,23 @@ def find_tenant(slug: str) -> Tenant:
     if tenant is None:
         raise TenantNotFound("No such tenant.", param="tenant")
     return tenant
+
+
+def list_usable_plans(tenant: Tenant | None) -> QuerySet[Plan]:
+    """Return the plans that the tenant's requests can name, by name; None: the platform's."""
+    owned = Q(tenant=None) if tenant is None else Q(tenant=None) | Q(tenant=tenant)
+    return Plan.objects.filter(owned).select_related("tenant")
+
+
+def list_default_holders(plan: Plan) -> list[str]:
+    """Name the keys, tenants and routes whose default the plan is, the first of each kind."""
+    found = []
+    for relation in Plan._meta.get_fields(include_hidden=True):
+        # The columns of history records hide too; they have no constraint.
+        if isinstance(relation, ManyToOneRel) and relation.on_delete is RESTRICT:
+            rows = relation.related_model._base_manager.filter(**{relation.field.name: plan})
+            found += [f"{row._meta.verbose_name} {row}" for row in rows[:MAX_NAMED_HOLDERS]]
+    return found
 
 
 def list_owner_plans(owner: Tenant | None) -> Iterable[Plan]:

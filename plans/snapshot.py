@@ -125,5 +125,8 @@ class KeySnapshot:
     tenant: str
     # Empty: all of its tenant's.
     routes: frozenset[str] = frozenset()
+    # Ids of the default plans of the key itself and of its tenant.
+    default_plan_id: int | None = None
+    tenant_plan_id: int | None = None
     # In epoch seconds.
     expires_at: float | None = None

@@ -46,7 +46,7 @@ class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ig
     list_select_related = ("upstream",)
     search_fields = ("name", "model")
     search_help_text = "By name or model"
-    fields = ("name", "upstream", "model", "enabled", "version", "price")
+    fields = ("name", "upstream", "model", "default_plan", "enabled", "version", "price")
     readonly_fields = ("version", "price")
 
     @admin.display(description="Price")

@@ -29,7 +29,7 @@ REASON_DESCRIPTIONS: Final = {
     "judge": "what a judge model was asked about a sample",
     "no-cache": "the client asked for a fresh answer",
     "no-cache-in-plan": "the plan has no cache",
-    "no-plan": "the request named no plan",
+    "no-plan": "the request named no plan, and there is no default",
     "no-scope": "the plan is scoped by end user, and none was named",
     "no-store": "the client wanted it neither read nor kept",
     "opted-out": "the request asked for no plan",

@@ -23,5 +23,7 @@ async def load_plan(call: Call, tools: Toolbox) -> Call:
         raise ModelNotFound(
             f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model"
         )
-    resolved = resolve_plan(directory, key, call.asked_plan)
+    resolved = resolve_plan(
+        directory, key, asked=call.asked_plan, route_plan_id=route.default_plan_id
+    )
     return evolve(call, route=route, plan=resolved.plan, reason=resolved.reason)
