@@ -5,6 +5,7 @@ ApiError
 +- TenantNotFound     404
 +- PlanNotFound       404   no such plan, or another owner's: both look the same
 +- KeyNotFound        404   likewise
++- AmbiguousKey       400   several keys have that name
 +- PlanNameConflict   409
 +- VersionConflict    409   the plan was changed meanwhile
 +- PlanInUse          409   the plan is somebody's default
@@ -54,6 +55,10 @@ class PlanNotFound(ApiError):
 class KeyNotFound(ApiError):
     status = 404
     code = "key_not_found"
+
+
+class AmbiguousKey(ApiError):
+    status = 400
 
 
 class PlanNameConflict(ApiError):

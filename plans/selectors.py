@@ -8,11 +8,12 @@ from typing import Final
 from django.db.models import RESTRICT, ManyToOneRel, Q, QuerySet
 
 from plans import published_prices, validation
-from plans.api_errors import PlanNotFound, TenantNotFound
+from plans.api_errors import AmbiguousKey, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
 from plans.published_prices import PriceKey
 from plans.snapshot import KeySnapshot, PlanSnapshot
+from plans.untrusted_text.whole_numbers import parse_positive
 
 
 def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
@@ -36,9 +37,29 @@ def get_revision() -> int:
 
 def load_live_keys() -> dict[str, KeySnapshot]:
     """Load the virtual keys that are neither revoked nor expired, by digest. One query."""
+    return {key.digest: build_key_snapshot(key) for key in list_live_keys()}
+
+
+def list_live_keys() -> QuerySet[VirtualKey]:
+    """Return the virtual keys that are neither revoked nor expired, with their tenants."""
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
-    rows = VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
-    return {key.digest: build_key_snapshot(key) for key in rows}
+    return VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
+
+
+def find_live_key(owner: Tenant | None, key: str) -> VirtualKey:
+    """Return the live key of that id, else of that name; of any tenant if `owner` is None.
+
+    Raises KeyNotFound, also for another tenant's key, or AmbiguousKey.
+    """
+    keys = list_live_keys() if owner is None else list_live_keys().filter(tenant=owner)
+    if (number := parse_positive(key)) is not None and (row := keys.filter(pk=number).first()):
+        return row
+    found = list(keys.filter(name=key)[:2]) if key.isprintable() else []
+    if not found:
+        raise KeyNotFound("No live virtual key of that id or name.", param="key")
+    if len(found) > 1:
+        raise AmbiguousKey("Several keys have that name: give the id.", param="key")
+    return found[0]
 
 
 def build_key_snapshot(key: VirtualKey) -> KeySnapshot:
