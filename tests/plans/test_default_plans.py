@@ -122,7 +122,10 @@ def test_the_platforms_form_of_a_new_key_compares_plan_and_tenant(
     wrong = staff.post("/admin/plans/virtualkey/add/", fields | {"default_plan": theirs.pk})
     assert "own or the platform&#x27;s" in wrong.content.decode()
     right = staff.post("/admin/plans/virtualkey/add/", fields | {"default_plan": ours.pk})
-    assert "Copy the key now" in right.content.decode()
+    page = right.content.decode()
+    assert "Copy the key now" in page
+    assert "chat/completions" in page  # the snippets name no plan: that is what a default is for
+    assert "token_saving_plan_id" not in page
     assert VirtualKey.objects.get().default_plan == ours
 
 
