@@ -117,6 +117,28 @@ async def test_the_same_bytes_under_another_header_are_another_request() -> None
     assert len({orjson.dumps(sent) for sent in world.upstream.bodies}) == 1
 
 
+async def test_the_same_bytes_of_two_keys_are_each_under_the_default_of_their_key() -> None:
+    world, raw = World(), body(plan=None)
+    secret = key_secrets.generate_key("tt", pepper=PEPPER).secret
+    ((digest, key),) = world.source.config.keys.items()
+    other = replace(key, id=2, digest=key_secrets.compute_key_digest(secret, pepper=PEPPER))
+    with_default = replace(key, default_plan_id=1)
+    world.source.config = replace(
+        world.source.config, keys={digest: with_default, other.digest: other}
+    )
+    world.tools.local_cache.start_invalidations()
+    for tier in ("miss", "exact"):
+        first, second = await ask(world, raw), await ask(world, raw, secret=secret)
+        assert first.headers["x-tokenthrift-cache"] == tier
+        assert first.headers["x-tokenthrift-plan"] == "support"
+        assert second.headers["x-tokenthrift-bypass-reason"] == "no-plan"
+    assert (world.event.plan_id, len(world.upstream.bodies)) == (None, 3)
+    opted_out = await ask(world, raw, plan_header="none")
+    assert opted_out.headers["x-tokenthrift-bypass-reason"] == "opted-out"
+    unknown = await ask(world, raw, plan_header="nobody")
+    assert unknown.headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+
+
 async def test_what_the_body_says_of_the_plan_comes_before_the_header() -> None:
     world = World()
     named = await ask(world, body(plan="none"), plan_header="support")
