@@ -40,6 +40,10 @@ class RunningCapabilities:
             Route.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)
         )
 
+    def list_route_plans(self) -> dict[str, str]:
+        routes = Route.objects.filter(enabled=True, default_plan__isnull=False).order_by("name")
+        return dict(routes.values_list("name", "default_plan__name"))
+
     def count_later_turns(self, plan_id: int) -> ChatTurnCounts:
         return ChatTurnCounts(*selectors.count_later_turns(plan_id))
 

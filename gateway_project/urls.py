@@ -27,6 +27,7 @@ from proxy.entries.invalidate_api import PlanInvalidateView
 from proxy.explain.api import PlanExplainView
 from proxy.explain.page import explain_page
 from proxy.live_test.page import live_test_page
+from proxy.plan_resolution.api import PlanResolutionView
 from proxy.preview.api import PlanPreviewView
 from proxy.preview.page import preview_page
 from proxy.replay.api import PlanReplayView
@@ -110,6 +111,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *build_slash_routes(
         "token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"
     ),
+    *build_slash_routes("token-saving/resolve", PlanResolutionView.as_view(), "plan-resolve"),
     *build_slash_routes("token-saving/stats", AllStatsView.as_view(), "stats"),
     *build_slash_routes(
         "token-saving/cache-engines", api_views.CacheEnginesView.as_view(), "cache-engines"

@@ -5,8 +5,10 @@ ApiError
 +- TenantNotFound     404
 +- PlanNotFound       404   no such plan, or another owner's: both look the same
 +- KeyNotFound        404   likewise
++- AmbiguousKey       400   several keys have that name
 +- PlanNameConflict   409
 +- VersionConflict    409   the plan was changed meanwhile
++- PlanInUse          409   the plan is somebody's default
 """
 
 from typing import ClassVar
@@ -55,6 +57,10 @@ class KeyNotFound(ApiError):
     code = "key_not_found"
 
 
+class AmbiguousKey(ApiError):
+    status = 400
+
+
 class PlanNameConflict(ApiError):
     status = 409
     code = "plan_name_taken"
@@ -63,3 +69,8 @@ class PlanNameConflict(ApiError):
 class VersionConflict(ApiError):
     status = 409
     code = "version_conflict"
+
+
+class PlanInUse(ApiError):
+    status = 409
+    code = "plan_in_use"

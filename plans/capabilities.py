@@ -68,6 +68,10 @@ class Capabilities(Protocol):
         """List the model names that requests can use, sorted."""
         ...
 
+    def list_route_plans(self) -> dict[str, str]:
+        """Return the default plan's name by route, of the routes that have one."""
+        ...
+
     def count_later_turns(self, plan_id: int) -> ChatTurnCounts:
         """Count the plan's recent requests and those that were later turns of a chat."""
         ...

@@ -6,7 +6,7 @@ The key is read from an environment variable, never written out.
 import json
 import shlex
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -16,6 +16,7 @@ from plans.models import Plan, VirtualKey
 
 KEY_VARIABLE: Final = "TOKENTHRIFT_KEY"
 SAMPLE_QUESTION: Final = "How do I pay?"
+FALLBACK_ROUTE: Final = "your-route"  # while there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ def build_plan_snippets(
 ) -> list[ClientSnippet]:
     """Build snippets with the base URL of this request and an existing route."""
     route = route or next(
-        iter(capabilities.get_tenant_capabilities(plan.tenant).list_routes()), "your-route"
+        iter(capabilities.get_tenant_capabilities(plan.tenant).list_routes()), FALLBACK_ROUTE
     )
     return build_snippets(base_url=request.build_absolute_uri("/v1"), plan=plan.name, model=route)
 
 
 def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnippet]:
-    """Build snippets with a plan the key can name; empty without a plan."""
+    """Build snippets with a plan the key can name; empty without a plan.
+
+    They name no plan if the key or its tenant has a default.
+    """
     plan = (
         Plan.objects.filter(Q(tenant=key.tenant_id) | Q(tenant=None))
         .order_by("tenant", "name")
@@ -45,11 +49,14 @@ def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnip
     route = next(
         iter(key.routes or capabilities.get_tenant_capabilities(key.tenant).list_routes()), ""
     )
+    if key.default_plan_id is not None or key.tenant.default_plan_id is not None:
+        base_url = request.build_absolute_uri("/v1")
+        return build_snippets(base_url=base_url, plan=None, model=route or FALLBACK_ROUTE)
     return build_plan_snippets(plan, request, route=route) if plan else []
 
 
-def build_snippets(*, base_url: str, plan: str, model: str) -> list[ClientSnippet]:
-    """Build a snippet for each client; `base_url` ends in /v1."""
+def build_snippets(*, base_url: str, plan: str | None, model: str) -> list[ClientSnippet]:
+    """Build a snippet for each client; `base_url` ends in /v1. None: they name no plan."""
     return [
         ClientSnippet("curl", "curl", _build_curl_command(base_url, plan, model)),
         ClientSnippet("Python", "python", _build_python_code(base_url, plan, model)),
@@ -57,12 +64,13 @@ def build_snippets(*, base_url: str, plan: str, model: str) -> list[ClientSnippe
     ]
 
 
-def _build_curl_command(base_url: str, plan: str, model: str) -> str:
-    body = {
+def _build_curl_command(base_url: str, plan: str | None, model: str) -> str:
+    body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": SAMPLE_QUESTION}],
-        "token_saving_plan_id": plan,
     }
+    if plan:
+        body["token_saving_plan_id"] = plan
     return (
         f"curl {shlex.quote(f'{base_url}/chat/completions')} \\\n"
         f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
@@ -71,7 +79,8 @@ def _build_curl_command(base_url: str, plan: str, model: str) -> str:
     )
 
 
-def _build_python_code(base_url: str, plan: str, model: str) -> str:
+def _build_python_code(base_url: str, plan: str | None, model: str) -> str:
+    named = f'    extra_body={{"token_saving_plan_id": {json.dumps(plan)}}},\n' if plan else ""
     return f"""import os
 from openai import OpenAI
 
@@ -79,12 +88,12 @@ client = OpenAI(base_url={json.dumps(base_url)}, api_key=os.environ["{KEY_VARIAB
 reply = client.chat.completions.create(
     model={json.dumps(model)},
     messages=[{{"role": "user", "content": {json.dumps(SAMPLE_QUESTION)}}}],
-    extra_body={{"token_saving_plan_id": {json.dumps(plan)}}},
-)
+{named})
 print(reply.choices[0].message.content)"""
 
 
-def _build_node_code(base_url: str, plan: str, model: str) -> str:
+def _build_node_code(base_url: str, plan: str | None, model: str) -> str:
+    named = f"  token_saving_plan_id: {json.dumps(plan)},\n" if plan else ""
     options = f"{{ baseURL: {json.dumps(base_url)}, apiKey: process.env.{KEY_VARIABLE} }}"
     return f"""import OpenAI from "openai";
 
@@ -92,6 +101,5 @@ const client = new OpenAI({options});
 const reply = await client.chat.completions.create({{
   model: {json.dumps(model)},
   messages: [{{ role: "user", content: {json.dumps(SAMPLE_QUESTION)} }}],
-  token_saving_plan_id: {json.dumps(plan)},
-}});
+{named}}});
 console.log(reply.choices[0].message.content);"""

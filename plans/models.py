@@ -34,6 +34,32 @@ PLAN_NAME_VALIDATOR = RegexValidator(
 )
 
 
+def default_plan_field(help_text: str, **options: Any) -> "models.ForeignKey[Any, Any]":
+    """Build the column of a default plan."""
+    # A plan that is somebody's default cannot be deleted: requests that name no plan would stop
+    # saving, and nobody would be told. RESTRICT lets a tenant go together with its plans.
+    return models.ForeignKey(
+        "plans.Plan",
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=help_text,
+        **options,
+    )
+
+
+def check_default_plan(plan: "Plan | None", tenant_id: int | None) -> None:
+    """Check that the plan can be a default within the tenant.
+
+    Raises ValidationError for another tenant's plan.
+    """
+    if plan is not None and plan.tenant_id not in {None, tenant_id}:
+        raise ValidationError(
+            {"default_plan": "A default plan must be the tenant's own or the platform's."}
+        )
+
+
 def all_routes() -> list[str]:
     return [ALL_ROUTES]
 
@@ -69,6 +95,9 @@ class Tenant(models.Model):
             '["*"]: all. Empty: none.'
         ),
     )
+    default_plan = default_plan_field(
+        "Applies where a request names no plan and its key has no default. Empty: the route's."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -76,6 +105,9 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        check_default_plan(self.default_plan, self.pk)
 
 
 class Membership(models.Model):
@@ -142,7 +174,13 @@ class VirtualKey(Key):
             "of the tenant's."
         ),
     )
+    default_plan = default_plan_field(
+        "Applies where a request names no plan. Empty: the tenant's default."
+    )
     history = ConfigHistory(leaving_out=("digest",))
+
+    def clean(self) -> None:
+        check_default_plan(self.default_plan, self.tenant_id)
 
 
 class AdminKey(Key):

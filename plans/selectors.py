@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
+from typing import Final
 
-from django.db.models import Q
+from django.db.models import RESTRICT, ManyToOneRel, Q, QuerySet
 
 from plans import published_prices, validation
-from plans.api_errors import PlanNotFound, TenantNotFound
+from plans.api_errors import AmbiguousKey, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
 from plans.published_prices import PriceKey
 from plans.snapshot import KeySnapshot, PlanSnapshot
+from plans.untrusted_text.whole_numbers import parse_positive
 
 
 def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
@@ -25,6 +27,7 @@ def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
 
 
 log = logging.getLogger(__name__)
+MAX_NAMED_HOLDERS: Final = 3  # of each kind of row that has a plan as its default
 
 
 def get_revision() -> int:
@@ -34,19 +37,44 @@ def get_revision() -> int:
 
 def load_live_keys() -> dict[str, KeySnapshot]:
     """Load the virtual keys that are neither revoked nor expired, by digest. One query."""
+    return {key.digest: build_key_snapshot(key) for key in list_live_keys()}
+
+
+def list_live_keys() -> QuerySet[VirtualKey]:
+    """Return the virtual keys that are neither revoked nor expired, with their tenants."""
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
-    return {
-        key.digest: KeySnapshot(
-            id=key.pk,
-            name=key.name,
-            digest=key.digest,
-            tenant_id=key.tenant_id,
-            tenant=key.tenant.slug,
-            routes=frozenset(key.routes),
-            expires_at=key.expires_at.timestamp() if key.expires_at else None,
-        )
-        for key in VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
-    }
+    return VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
+
+
+def find_live_key(owner: Tenant | None, key: str) -> VirtualKey:
+    """Return the live key of that id, else of that name; of any tenant if `owner` is None.
+
+    Raises KeyNotFound, also for another tenant's key, or AmbiguousKey.
+    """
+    keys = list_live_keys() if owner is None else list_live_keys().filter(tenant=owner)
+    if (number := parse_positive(key)) is not None and (row := keys.filter(pk=number).first()):
+        return row
+    found = list(keys.filter(name=key)[:2]) if key.isprintable() else []
+    if not found:
+        raise KeyNotFound("No live virtual key of that id or name.", param="key")
+    if len(found) > 1:
+        raise AmbiguousKey("Several keys have that name: give the id.", param="key")
+    return found[0]
+
+
+def build_key_snapshot(key: VirtualKey) -> KeySnapshot:
+    """Build the frozen copy of a key that the request path uses."""
+    return KeySnapshot(
+        id=key.pk,
+        name=key.name,
+        digest=key.digest,
+        tenant_id=key.tenant_id,
+        tenant=key.tenant.slug,
+        routes=frozenset(key.routes),
+        default_plan_id=key.default_plan_id,
+        tenant_plan_id=key.tenant.default_plan_id,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+    )
 
 
 def load_granted_routes() -> dict[int, frozenset[str]]:
@@ -121,6 +149,23 @@ def find_tenant(slug: str) -> Tenant:
     if tenant is None:
         raise TenantNotFound("No such tenant.", param="tenant")
     return tenant
+
+
+def list_usable_plans(tenant: Tenant | None) -> QuerySet[Plan]:
+    """Return the plans that the tenant's requests can name, by name; None: the platform's."""
+    owned = Q(tenant=None) if tenant is None else Q(tenant=None) | Q(tenant=tenant)
+    return Plan.objects.filter(owned).select_related("tenant")
+
+
+def list_default_holders(plan: Plan) -> list[str]:
+    """Name the keys, tenants and routes whose default the plan is, the first of each kind."""
+    found = []
+    for relation in Plan._meta.get_fields(include_hidden=True):
+        # The columns of history records hide too; they have no constraint.
+        if isinstance(relation, ManyToOneRel) and relation.on_delete is RESTRICT:
+            rows = relation.related_model._base_manager.filter(**{relation.field.name: plan})
+            found += [f"{row._meta.verbose_name} {row}" for row in rows[:MAX_NAMED_HOLDERS]]
+    return found
 
 
 def list_owner_plans(owner: Tenant | None) -> Iterable[Plan]:

@@ -22,7 +22,13 @@ from plans import (
     selectors,
     validation,
 )
-from plans.api_errors import InvalidPlan, PlanNameConflict, PlanNotFound, VersionConflict
+from plans.api_errors import (
+    InvalidPlan,
+    PlanInUse,
+    PlanNameConflict,
+    PlanNotFound,
+    VersionConflict,
+)
 from plans.fields import PlanHalf, list_settings
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import BASE_RATE_NAMES, Price
@@ -77,11 +83,21 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
 
 
+@transaction.atomic
 def delete_plan(*, owner: Tenant | None, name: str) -> None:
-    """Delete the plan. Raises PlanNotFound."""
+    """Delete the plan. Raises PlanNotFound, or PlanInUse while it is somebody's default."""
+    lock_configuration()  # or it could become a default meanwhile
     plan = selectors.find_plan(owner, name)
-    if not Plan.objects.filter(pk=plan.pk).delete()[0]:
-        raise PlanNotFound("No plan of that name.", param="plan")
+    try:
+        if not Plan.objects.filter(pk=plan.pk).delete()[0]:
+            raise PlanNotFound("No plan of that name.", param="plan")
+    except models.RestrictedError:
+        holders = ", ".join(selectors.list_default_holders(plan))
+        raise PlanInUse(
+            f"It is the default plan of {holders}: requests that name no plan would save nothing. "
+            "Give them another default first.",
+            param="plan",
+        ) from None
 
 
 def build_draft(plan: Plan) -> validation.PlanDraft:
@@ -257,9 +273,20 @@ def issue_virtual_key(
     name: str,
     routes: list[str] | None = None,
     expires_at: datetime | None = None,
+    default_plan: Plan | None = None,
 ) -> tuple[VirtualKey, str]:
-    """Create a key for /v1 and return it with its secret; no `routes` means all."""
-    row = VirtualKey(tenant=tenant, name=name, routes=routes or [], expires_at=expires_at)
+    """Create a key for /v1 and return it with its secret; no `routes` means all.
+
+    Raises ValidationError for another tenant's plan.
+    """
+    row = VirtualKey(
+        tenant=tenant,
+        name=name,
+        routes=routes or [],
+        expires_at=expires_at,
+        default_plan=default_plan,
+    )
+    row.clean()
     return row, issue_key(row)
 
 
@@ -276,7 +303,11 @@ def revoke_key(*, key: VirtualKey | AdminKey) -> None:
     """
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
-        key.save(update_fields=["revoked_at"])
+        columns = ["revoked_at"]
+        if isinstance(key, VirtualKey):
+            key.default_plan = None  # or a key that is never used again would keep the plan
+            columns.append("default_plan")
+        key.save(update_fields=columns)
 
 
 @transaction.atomic

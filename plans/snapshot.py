@@ -20,11 +20,18 @@ ToolCallReuse = Literal["none", "output", "all"]
 ContextMatching = Literal["strict", "window", "last_message"]
 # In a tenant's list it grants every route, also future ones. No route can have this name.
 ALL_ROUTES: Final = "*"
+# What a request says in place of a plan's name to go without any. No new plan can have this name.
+NO_PLAN_NAME: Final = "none"
 
 
 def is_route_granted(granted: Collection[str], route: str) -> bool:
     """Whether a tenant's list of routes includes the route; an empty list grants none."""
     return route in granted or ALL_ROUTES in granted
+
+
+def is_opt_out(name: str) -> bool:
+    """Whether a request that says this in place of a plan's name goes without any plan."""
+    return name.lower() in {"", NO_PLAN_NAME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,5 +125,8 @@ class KeySnapshot:
     tenant: str
     # Empty: all of its tenant's.
     routes: frozenset[str] = frozenset()
+    # Ids of the default plans of the key itself and of its tenant.
+    default_plan_id: int | None = None
+    tenant_plan_id: int | None = None
     # In epoch seconds.
     expires_at: float | None = None

@@ -9,16 +9,19 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final, get_args
 
 from plans.api_errors import InvalidPlan
 from plans.capabilities import Capabilities, ChatTurnCounts
 from plans.fields import PlanHalf, PlanSetting, build_defaults, list_settings
 from plans.snapshot import (
+    NO_PLAN_NAME,
     CacheSettings,
     CompressionFocus,
     CompressionSettings,
     PlanMode,
+    is_opt_out,
 )
 
 FieldCheck = Callable[[Any], Any]
@@ -61,7 +64,7 @@ def validate_plan(
     problems: dict[str, str] = {}
     own = _make_checks("", {})
     fields: dict[str, FieldCheck] = {
-        "plan_name": _check_plan_name,
+        "plan_name": partial(_check_plan_name, present=base.name if base else None),
         "mode": own.pop("mode"),
         **dict.fromkeys(PLAN_SECTIONS, _check_section),
         **own,
@@ -285,9 +288,12 @@ _PLAN_NAME_RULE = (
 )
 
 
-def _check_plan_name(value: object) -> str:
+def _check_plan_name(value: object, *, present: str | None) -> str:
     if not isinstance(value, str) or not PLAN_NAME_PATTERN.fullmatch(value):
         raise ValueError("Must be " + _PLAN_NAME_RULE)
+    # A plan that was named so before may keep its name.
+    if is_opt_out(value) and value != present:
+        raise ValueError(f"{NO_PLAN_NAME} is what requests say to go without a plan.")
     return value
 
 

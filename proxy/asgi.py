@@ -26,6 +26,7 @@ from proxy.runtime.worker import Worker, start_worker
 
 CHAT_PATH = "/v1/chat/completions"
 FEEDBACK_PATH = "/v1/cache/feedback"
+PLAN_HEADER = b"x-token-saving-plan"
 # Endings of OpenAI API paths, including ones that are not served.
 OPENAI_PATH_ENDINGS = (
     "/completions",
@@ -69,6 +70,7 @@ class Gateway:
             request_id=new_request_id(),
             secret=_parse_bearer_token(client.get_header(b"authorization")),
             cache_control=client.get_header(b"cache-control"),
+            plan_header=client.get_header(PLAN_HEADER).strip(),
             trace=running.tracing.begin_trace(client.get_header(b"traceparent"))
             if running.tracing
             else None,

@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
+from plans.models import default_plan_field
 from plans.records import ConfigHistory
 from proxy.core.config import DEFAULT_READ_TIMEOUT_SECONDS
 from stats.models.cache_entries import CacheEntry
@@ -84,6 +85,11 @@ class Route(models.Model):
         help_text="Grows when the target changes: older cached answers are not served.",
     )
     enabled = models.BooleanField(default=True)
+    default_plan = default_plan_field(
+        "A plan of the platform's. Applies where a request names no plan and neither its key nor "
+        "its tenant has a default. Empty: no plan.",
+        limit_choices_to={"tenant": None},
+    )
     history = ConfigHistory()
 
     class Meta:

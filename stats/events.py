@@ -14,6 +14,7 @@ from typing import Final, Literal
 # reason and no `basis`, and their `sample` is what the judge said.
 Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 JUDGE_REASON: Final = "judge"
+UNKNOWN_PLAN_REASON: Final = "unknown-plan"
 # The reason of a request that went without its plan, to measure what the plan saves.
 HOLDOUT_REASON: Final = "holdout"
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]

@@ -5,8 +5,15 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html, format_html_join
 
 from plans import services
+from plans.admin.default_plans import (
+    MAX_LINKED_ROUTES,
+    build_resolve_url,
+    describe_default_plan,
+    list_key_routes,
+)
 from plans.admin.history import HistoryMixin
 from plans.admin.revoke_action import AnyKey, revoke_keys
 from plans.admin.tenant_scope import TenantScopedAdmin
@@ -62,6 +69,26 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
 class VirtualKeyAdmin(KeyAdmin):
     form = VirtualKeyForm
     list_display = ("name", "prefix", "tenant", "created_at", "expires_at", "live")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: AnyKey | None = None
+    ) -> tuple[str, ...]:
+        shown = super().get_readonly_fields(request, obj)
+        return (*shown, "plan_without_name") if obj else shown
+
+    @admin.display(description="Where no plan is named")
+    def plan_without_name(self, key: VirtualKey) -> str:
+        """Say which plan applies, and link to the same by route."""
+        if key.revoked_at:
+            return self.get_empty_value_display()
+        routes = list_key_routes(key)[:MAX_LINKED_ROUTES]
+        links = [(build_resolve_url(key.pk, route), route) for route in routes]
+        return format_html(
+            "{}{}{}",
+            describe_default_plan(key),
+            " By route: " if links else "",
+            format_html_join(", ", '<a href="{}">{}</a>', links),
+        )
 
 
 @admin.register(AdminKey)

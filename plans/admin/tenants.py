@@ -18,7 +18,7 @@ class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
     search_fields = ("slug", "name")
     readonly_fields = ("cached_usage",)
     fieldsets = (
-        (None, {"fields": ("slug", "name", "routes")}),
+        (None, {"fields": ("slug", "name", "routes", "default_plan")}),
         (
             "Cached answers",
             {

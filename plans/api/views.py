@@ -97,10 +97,13 @@ class PlanView(APIView):
     @extend_schema(
         operation_id="plans_delete",
         parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
-        responses={204: None} | build_error_responses(401, 403, 404),
+        responses={204: None} | build_error_responses(401, 403, 404, 409),
     )
     def delete(self, request: Request, plan: str) -> Response:
-        """Delete the plan. Requests that still name it are served without it."""
+        """Delete the plan. Requests that still name it are served without it.
+
+        The default plan of a key, tenant or route is not deleted: give those another one first.
+        """
         services.delete_plan(owner=get_plan_owner(request), name=plan)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

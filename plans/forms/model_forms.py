@@ -7,8 +7,9 @@ from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
 from django import forms
+from django.db.models import Model, QuerySet
 
-from plans import capabilities, services, validation
+from plans import capabilities, selectors, services, validation
 from plans.api_errors import InvalidPlan
 from plans.fields import (
     FIELD_DEPENDENCIES,
@@ -153,7 +154,16 @@ class PlanForm(EditConflictForm):
         )
         if "name" in values and "tenant" in values and twin.exists():
             self.add_error("name", "This owner has a plan of that name already.")
+        self._refuse_taking_a_default_away(values)
         return values
+
+    def _refuse_taking_a_default_away(self, values: dict[str, Any]) -> None:
+        """Reject another owner for a plan that others could then no longer have as default."""
+        owner = values.get("tenant")
+        if self.instance.pk is None or owner is None or owner.pk == self.instance.tenant_id:
+            return
+        if holders := selectors.list_default_holders(self.instance):
+            self.add_error("tenant", f"It is the default plan of {', '.join(holders)}.")
 
     def _build_plan_body(self, values: dict[str, Any]) -> dict[str, Any]:
         """Build the API's JSON from the form's values; invalid fields are left out."""
@@ -188,6 +198,16 @@ def _describe_figures(point: OperatingPoint) -> str:
     )
 
 
+class DefaultPlanField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    """A choice of a default plan; each plan stands with its owner."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(queryset=Plan.objects.none(), required=False, **options)
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.tenant or 'platform'})"
+
+
 class LinesField(forms.CharField):
     """A list of texts, one per line."""
 
@@ -205,6 +225,18 @@ class LinesField(forms.CharField):
         return bool((initial or []) != self.to_python(data))
 
 
+def _get_help_text(model: type[Model], column: str) -> str:
+    field: Any = model._meta.get_field(column)
+    return str(field.help_text)
+
+
+def _offer_default_plans(form: "forms.ModelForm[Any]", plans: QuerySet[Plan]) -> None:
+    """Let the form choose among these plans, if it has the field."""
+    field = form.fields.get("default_plan")
+    if isinstance(field, DefaultPlanField):
+        field.queryset = plans
+
+
 class TenantForm(EditConflictForm):
     """The form of a tenant, for the platform's users only: they decide which routes it can use."""
 
@@ -216,9 +248,16 @@ class TenantForm(EditConflictForm):
         ),
     )
 
+    default_plan = DefaultPlanField(help_text=_get_help_text(Tenant, "default_plan"))
+
     class Meta:
         model = Tenant
-        fields = ("slug", "name", "max_entries", "max_bytes", "routes")
+        fields = ("slug", "name", "max_entries", "max_bytes", "routes", "default_plan")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner = self.instance if self.instance.pk else None
+        _offer_default_plans(self, selectors.list_usable_plans(owner))
 
     def clean_routes(self) -> list[str]:
         names: list[str] = self.cleaned_data["routes"]
@@ -248,9 +287,11 @@ class VirtualKeyForm(EditConflictForm):
         ),
     )
 
+    default_plan = DefaultPlanField(help_text=_get_help_text(VirtualKey, "default_plan"))
+
     class Meta:
         model = VirtualKey
-        fields = ("name", "tenant", "routes", "expires_at")
+        fields = ("name", "tenant", "routes", "default_plan", "expires_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -259,7 +300,11 @@ class VirtualKeyForm(EditConflictForm):
             ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
         ):
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
-        if owner := self._get_owner():
+        owner = self._get_owner()
+        # The platform may still choose the tenant: `VirtualKey.clean` compares both.
+        every = Plan.objects.select_related("tenant")
+        _offer_default_plans(self, selectors.list_usable_plans(owner) if owner else every)
+        if owner:
             accepted = capabilities.get_tenant_capabilities(owner).list_routes()
             self.fields[
                 "routes"

@@ -96,6 +96,8 @@ class Route:
     upstream: ProviderEndpoint
     model: str
     price: Price | None = None
+    # Of the platform's plan for requests that have no other one.
+    default_plan_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,16 @@ class ConfigSnapshot:
     # earlier revision are invalidated.
     min_revisions: dict[tuple[int, int | None, str], int] = field(default_factory=dict)
     penalties: FeedbackPenalties = field(default_factory=FeedbackPenalties)
+    plans_by_id: dict[int, PlanSnapshot] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = {plan.id: plan for plan in self.plans.values()}
+        object.__setattr__(self, "plans_by_id", by_id)
+
+    def find_default_plan(self, key: KeySnapshot, plan_id: int | None) -> PlanSnapshot | None:
+        """Return the plan of that id if the key may use it; None for another tenant's plan."""
+        plan = self.plans_by_id.get(plan_id) if plan_id is not None else None
+        return plan if plan is not None and plan.tenant_id in {None, key.tenant_id} else None
 
     def find_plan(self, key: KeySnapshot, name: str) -> PlanSnapshot | None:
         """Return the tenant's plan of that name, else the platform's, else None."""

@@ -8,6 +8,7 @@ from proxy.core.ports import Candidate
 from proxy.pipeline.call import CandidateVerdict
 from proxy.pipeline.explain import Explanation
 from proxy.pipeline.stages.verify import effective_threshold
+from proxy.plan_resolution.serializers import ResolvedPlanSerializer, serialize_resolved_plan
 
 QUESTION_HELP_TEXT = "null: shown to this tenant's own admin keys only."
 
@@ -111,6 +112,12 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     )
     route = serializers.CharField()
     scope = serializers.CharField(allow_null=True, help_text="Digest of who may share the answer.")
+    as_sent = ResolvedPlanSerializer(
+        help_text=(
+            "The plan that would apply to this request without this explanation, which is that of "
+            "the path in all else."
+        )
+    )
     decision = DecisionSerializer()
     exact = ExactSerializer()
     semantic = SemanticSerializer()
@@ -136,6 +143,7 @@ def serialize_explanation(found: Explanation, *, texts: bool) -> dict[str, Any]:
         "key": key.name or None,
         "route": decided.resolved_route.name,
         "scope": keys.scope if keys else None,
+        "as_sent": serialize_resolved_plan(found.as_sent),
         "decision": _serialize_decision(found),
         "exact": {
             "key": keys.exact if keys else None,

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from plans.api_errors import ApiError
+from plans.api_errors import AmbiguousKey, ApiError, KeyNotFound
 from plans.models import Plan, Tenant
 from plans.snapshot import KeySnapshot
 from proxy import bridge
@@ -17,11 +17,6 @@ from proxy.pipeline.toolbox import Toolbox
 MAX_NEIGHBOURS = 5
 CACHE_TIMEOUT_SECONDS = 2.0  # for the caches; they and compression also have their own deadlines
 EXPLAIN_TIMEOUT_SECONDS = 15.0
-
-
-class KeyNotFound(ApiError):
-    status = 404
-    code = "key_not_found"
 
 
 class CallerRequired(ApiError):
@@ -84,7 +79,7 @@ def find_caller(
 ) -> KeySnapshot:
     """Return the named key, else an anonymous one of that tenant or of the plan's.
 
-    Raises KeyNotFound, also for another tenant's key, or CallerRequired.
+    Raises KeyNotFound, also for another tenant's key, AmbiguousKey or CallerRequired.
     """
     owner = tenant or plan.tenant
     if key:
@@ -97,7 +92,7 @@ def find_caller(
         if not found:
             raise KeyNotFound("No live virtual key of that id or name.", param="key")
         if len(found) > 1:
-            raise CallerRequired("Several keys have that name: give the id.", param="key")
+            raise AmbiguousKey("Several keys have that name: give the id.", param="key")
         return found[0]
     if owner is None:
         raise CallerRequired(
@@ -108,4 +103,11 @@ def find_caller(
             "Under this plan each key has its own answers: say which one asks, by ?key=.",
             param="key",
         )
-    return KeySnapshot(id=0, name="", digest="", tenant_id=owner.pk, tenant=owner.slug)
+    return KeySnapshot(
+        id=0,
+        name="",
+        digest="",
+        tenant_id=owner.pk,
+        tenant=owner.slug,
+        tenant_plan_id=owner.default_plan_id,
+    )

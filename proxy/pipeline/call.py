@@ -105,6 +105,8 @@ class Call:
     client: Client
     secret: str | None = None
     cache_control: str = ""
+    # The plan that a header names; "": none.
+    plan_header: str = ""
     # The configuration that the call began under and finishes on.
     config: ConfigSnapshot = EMPTY_CONFIG
     key: KeySnapshot | None = None
@@ -232,6 +234,12 @@ class Call:
         return self.request
 
     @property
+    def asked_plan(self) -> str | None:
+        """The plan that the body names, else the header; None if neither does."""
+        named = self.request.plan_name if self.request else None
+        return named if named is not None else self.plan_header or None
+
+    @property
     def resolved_route(self) -> Route:
         """The route; only after the load_plan stage."""
         assert self.route is not None, "load_plan comes first"  # noqa: S101 -- likewise
@@ -256,6 +264,7 @@ def open_call(
     request_id: str,
     secret: str | None,
     cache_control: str,
+    plan_header: str,
     trace: TraceContext | None,
 ) -> Call:
     """Create the call of a request that begins now."""
@@ -269,5 +278,6 @@ def open_call(
         client=client,
         secret=secret,
         cache_control=cache_control,
+        plan_header=plan_header,
         trace=trace,
     )

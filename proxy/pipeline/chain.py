@@ -197,7 +197,7 @@ async def _find_answer(call: Call, tools: Toolbox) -> Call:
 async def _prepare_call(call: Call, tools: Toolbox) -> Call:
     """Parse the request, load its plan and derive its keys, reusing them for identical bytes."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
-    asked = (call.key.id, call.cache_control, call.raw_body)
+    asked = (call.key.id, call.cache_control, call.plan_header, call.raw_body)
     if known := tools.prepared_requests.get_fields(call.config, asked):
         return evolve(call, raw_body=b"", **known)
     for stage in PREPARE:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from proxy.core.answers import CachedAnswer
 from proxy.core.errors import ToolUnavailable
+from proxy.core.plan_resolution import ResolvedPlan, resolve_plan
 from proxy.core.ports import Candidate, ExactCache
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.chain import LOOKUP
@@ -26,7 +27,7 @@ class Explanation:
     compression of any. `hit`: the first one found. `nearest_candidates`: neighbours of any
     similarity; `min_similarity`: the cosine below which none is a candidate. `is_held_out`: whether
     the conversation is in today's holdout, whatever was decided here; None without a holdout or
-    without a known key.
+    without a known key. `as_sent`: the plan that would apply to the request as it was sent.
     """
 
     decided_call: Call
@@ -34,6 +35,7 @@ class Explanation:
     hit: CachedAnswer | None
     nearest_candidates: tuple[Candidate, ...]
     min_similarity: float
+    as_sent: ResolvedPlan
     is_held_out: bool | None = None
 
 
@@ -62,8 +64,10 @@ async def explain_request(
     """
     tools = replace(tools, exact_cache=ReadOnlyCache(tools.exact_cache))
     call = await parse(call, tools)
+    asked = call.asked_plan
     call = evolve(call, request=replace(call.chat_request, plan_name=plan))
     call = await load_plan(call, tools)
+    as_sent = _resolve_as_sent(call, asked)
     lot = (await assign_holdout(call, tools)).holdout if call.key and call.key.id else None
     call = await cache_scope(call, tools)
     now = time.monotonic()
@@ -83,7 +87,15 @@ async def explain_request(
         nearest_candidates=nearest,
         min_similarity=tools.limits.min_similarity,
         is_held_out=lot.is_held_out if lot else None,
+        as_sent=as_sent,
     )
+
+
+def _resolve_as_sent(call: Call, asked: str | None) -> ResolvedPlan:
+    """Resolve the plan of the request as if none were to be explained."""
+    assert call.key is not None, "explained with a key"  # noqa: S101 -- likewise `load_plan`
+    route_plan_id = call.resolved_route.default_plan_id
+    return resolve_plan(call.config, call.key, asked=asked, route_plan_id=route_plan_id)
 
 
 async def _find_nearest(call: Call, tools: Toolbox, limit: int) -> tuple[Candidate, ...]:

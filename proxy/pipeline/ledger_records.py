@@ -22,6 +22,7 @@ from proxy.pipeline.call import Answer, CacheKeys, Call
 from stats.events import (
     MAX_PLAN_NAME_LENGTH,
     MAX_UPSTREAM_REQUEST_ID_LENGTH,
+    UNKNOWN_PLAN_REASON,
     BillSource,
     CacheEntryRecord,
     Event,
@@ -172,7 +173,7 @@ def _stored_entry_id(call: Call) -> str:
 def _unknown_plan_name(call: Call) -> str:
     """Return the requested plan name if no such plan exists, else ""."""
     # A misspelt plan name saves nothing, so it must show up in the reports.
-    asked = call.request.plan_name if call.request and call.reason == "unknown-plan" else None
+    asked = call.asked_plan if call.reason == UNKNOWN_PLAN_REASON else None
     return (asked or "")[:MAX_PLAN_NAME_LENGTH]
 
 

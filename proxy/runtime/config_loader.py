@@ -80,5 +80,11 @@ def _build_route(
 ) -> config.Route:
     price = prices.get((target.provider, row.model))
     return config.Route(
-        id=row.pk, name=row.name, version=row.version, upstream=target, model=row.model, price=price
+        id=row.pk,
+        name=row.name,
+        version=row.version,
+        upstream=target,
+        model=row.model,
+        price=price,
+        default_plan_id=row.default_plan_id,
     )

@@ -71,8 +71,29 @@ class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ig
     list_select_related = ("upstream",)
     search_fields = ("name", "model")
     search_help_text = "By name or model"
-    fields = ("name", "upstream", "model", "enabled", "version", "price")
-    readonly_fields = ("version", "price")
+    fields = (
+        "name",
+        "upstream",
+        "model",
+        "default_plan",
+        "plan_without_name",
+        "enabled",
+        "version",
+        "price",
+    )
+    readonly_fields = ("plan_without_name", "version", "price")
+
+    @admin.display(description="Where no plan is named")
+    def plan_without_name(self, route: Route) -> str:
+        """Say which plan applies, and to how many keys."""
+        if route.default_plan is None:
+            return "The default of the key, else of its tenant, else no plan."
+        keys = selectors.list_live_keys()
+        others = keys.filter(default_plan=None, tenant__default_plan=None)
+        return (
+            f"{route.default_plan}, for {others.count()} of {keys.count()} live keys: those that "
+            "have no default plan, nor has their tenant."
+        )
 
     @admin.display(description="Price")
     def price(self, route: Route) -> str:

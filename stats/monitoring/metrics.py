@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from stats.events import JUDGE_REASON, Event
+from stats.events import JUDGE_REASON, UNKNOWN_PLAN_REASON, Event
 from stats.monitoring import upstream_metrics
 from stats.monitoring.buffered_histogram import BUCKETS, BufferedHistogram
 
@@ -114,6 +114,11 @@ RECALIBRATIONS = Counter(
 UNPRICED_REQUESTS = Counter(
     "tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",)
 )
+UNKNOWN_PLAN_REQUESTS = Counter(
+    "tokenthrift_unknown_plan_requests",
+    "Requests that named a plan which does not exist: nothing was saved on them.",
+    ("tenant",),
+)
 BILL_UNKNOWN_REQUESTS = Counter(
     "tokenthrift_bill_unknown_requests",
     "Calls of providers given up: what they cost is not known.",
@@ -170,6 +175,7 @@ class _GroupSums:
     completion_tokens: int = 0
     served_tokens: int = 0
     unpriced_requests: int = 0
+    unknown_plan_requests: int = 0
     bill_unknown_requests: int = 0
     # Floats: counters hold no more.
     baseline_cost: float = 0.0
@@ -237,6 +243,8 @@ def _classify_event(event: Event) -> _EventGroup:
 
 def _add_event(sums: _GroupSums, event: Event) -> None:
     """Add the event to the sums of its group."""
+    if event.reason == UNKNOWN_PLAN_REASON:
+        sums.unknown_plan_requests += 1
     # Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for
     # nothing that counts, and no client asks for a sample.
     sample = event.tier == "sample"
@@ -269,6 +277,7 @@ def _move_counters(group: _EventGroup, sums: _GroupSums) -> None:
     LITELLM_REQUEST.labels(*who, str(status)).inc(sums.requests)
     LOOKUPS.labels(tier).inc(sums.requests)
     UNPRICED_REQUESTS.labels(who[2]).inc(sums.unpriced_requests)
+    UNKNOWN_PLAN_REQUESTS.labels(who[0]).inc(sums.unknown_plan_requests)
     BILL_UNKNOWN_REQUESTS.labels(who[2]).inc(sums.bill_unknown_requests)
     for kind, dollars in (
         ("would", sums.baseline_cost),

@@ -12,6 +12,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from plans.models import Plan, Tenant
+from stats.events import UNKNOWN_PLAN_REASON
 from stats.models.requests import RequestEvent
 from stats.reports.filters import ReportFilter
 from stats.request_id_times import build_time_conditions
@@ -67,7 +68,7 @@ def query_unknown_plan_requests(asked: ReportFilter, name: str = "") -> QuerySet
         "plan": name or None,
     }
     rows = RequestEvent.objects.filter(
-        plan_id=None, reason="unknown-plan", **build_time_conditions(asked.start, asked.end)
+        plan_id=None, reason=UNKNOWN_PLAN_REASON, **build_time_conditions(asked.start, asked.end)
     ).exclude(plan="")
     return rows.filter(**{column: value for column, value in named.items() if value is not None})
 

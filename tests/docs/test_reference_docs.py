@@ -41,6 +41,7 @@ TOLD_TO_NOBODY = {"judge"}
 # Where errors of the management API are defined: they are found as subclasses.
 for _module in (
     "proxy.explain.service",
+    "proxy.plan_resolution.service",
     "proxy.preview.api",
     "proxy.replay.service",
     "stats.api.views",

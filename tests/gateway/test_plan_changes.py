@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -52,6 +53,48 @@ def test_a_plan_is_known_changed_and_forgotten_on_every_worker(gateway: Gateway)
     assert everywhere(lambda: reason(gateway, "edited") == "plan-off")
     assert gateway.api("DELETE", "/token-saving/plans/edited").status_code == 204
     assert everywhere(lambda: reason(gateway, "edited") == "unknown-plan")
+
+
+DEFAULT = """
+from plans.models import Plan, VirtualKey
+for key in VirtualKey.objects.all():
+    key.default_plan = Plan.objects.filter(name={name!r}).first()
+    key.save()
+"""
+
+
+def test_a_client_that_names_no_plan_is_under_its_keys_default(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
+    for name in ("by-default", "by-header"):
+        plan = {"plan_name": name, "cache": {"backend": None}}
+        assert gateway.api("POST", "/token-saving/plans", json=plan).status_code == 201
+    gateway.manage("shell", "--verbosity", "0", "-c", DEFAULT.format(name="by-default"))
+    try:
+        assert everywhere(lambda: applied(gateway) == "by-default")
+        assert applied(gateway, header="by-header") == "by-header"
+        assert applied(gateway, header="none") == ""
+        assert applied(gateway, metadata={"token_saving_plan": "none"}, header="by-header") == ""
+        assert applied(gateway, token_saving_plan_id="nobody") == ""
+        sent = upstream.asked[-3:]
+        assert not any(b"token-saving" in name.lower() for asked in sent for name in asked.headers)
+        assert not any("metadata" in asked.body for asked in sent)
+    finally:
+        gateway.manage("shell", "--verbosity", "0", "-c", DEFAULT.format(name=""))
+        time.sleep(PROMISED)
+
+
+def applied(gateway: Gateway, *, header: str = "", **fields: Any) -> str:
+    """The plan that a new question is under, "" for none."""
+    asked = {"model": ROUTE, "messages": [{"role": "user", "content": uuid.uuid4().hex}]} | fields
+    reply = httpx.post(
+        f"{gateway.url}/v1/chat/completions",
+        json=asked,
+        headers={"authorization": f"Bearer {gateway.virtual_key}", "x-token-saving-plan": header},
+        timeout=30,
+    )
+    assert reply.status_code == 200, reply.text
+    return str(reply.headers.get("x-tokenthrift-plan", ""))
 
 
 def test_an_entry_that_an_admin_deletes_is_served_by_no_worker_any_more(

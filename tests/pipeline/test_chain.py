@@ -92,6 +92,61 @@ async def test_the_same_bytes_are_prepared_once_and_anew_when_the_configuration_
     assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
 
 
+async def test_the_same_bytes_under_another_header_are_another_request() -> None:
+    world, raw = World(), body(plan=None)
+    world.tools.local_cache.start_invalidations()
+    reasons = []
+    for header in ("support", "", "none", "nobody", "support"):
+        reply = await ask(world, raw, plan_header=header)
+        reasons.append(
+            (
+                reply.headers["x-tokenthrift-cache"],
+                reply.headers.get("x-tokenthrift-plan"),
+                reply.headers.get("x-tokenthrift-bypass-reason"),
+            )
+        )
+    assert reasons == [
+        ("miss", "support", None),
+        ("bypass", None, "no-plan"),
+        ("bypass", None, "opted-out"),
+        ("bypass", None, "unknown-plan"),
+        ("exact", "support", None),
+    ]
+    # The header is no part of what the provider is sent: the body is the client's, but for the
+    # model's name.
+    assert len({orjson.dumps(sent) for sent in world.upstream.bodies}) == 1
+
+
+async def test_the_same_bytes_of_two_keys_are_each_under_the_default_of_their_key() -> None:
+    world, raw = World(), body(plan=None)
+    secret = key_secrets.generate_key("tt", pepper=PEPPER).secret
+    ((digest, key),) = world.source.config.keys.items()
+    other = replace(key, id=2, digest=key_secrets.compute_key_digest(secret, pepper=PEPPER))
+    with_default = replace(key, default_plan_id=1)
+    world.source.config = replace(
+        world.source.config, keys={digest: with_default, other.digest: other}
+    )
+    world.tools.local_cache.start_invalidations()
+    for tier in ("miss", "exact"):
+        first, second = await ask(world, raw), await ask(world, raw, secret=secret)
+        assert first.headers["x-tokenthrift-cache"] == tier
+        assert first.headers["x-tokenthrift-plan"] == "support"
+        assert second.headers["x-tokenthrift-bypass-reason"] == "no-plan"
+    assert (world.event.plan_id, len(world.upstream.bodies)) == (None, 3)
+    opted_out = await ask(world, raw, plan_header="none")
+    assert opted_out.headers["x-tokenthrift-bypass-reason"] == "opted-out"
+    unknown = await ask(world, raw, plan_header="nobody")
+    assert unknown.headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+
+
+async def test_what_the_body_says_of_the_plan_comes_before_the_header() -> None:
+    world = World()
+    named = await ask(world, body(plan="none"), plan_header="support")
+    assert named.headers["x-tokenthrift-bypass-reason"] == "opted-out"
+    inside = body(plan=None, metadata={"token_saving_plan": "support"})
+    assert (await ask(world, inside, plan_header="nobody")).headers["x-tokenthrift-cache"] == "miss"
+
+
 async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
     world, secret = (
         World(plan=full_plan(tenant_id=None)),
@@ -471,9 +526,12 @@ async def test_a_plan_that_is_not_there_is_skipped_and_said_so(
 
 
 @pytest.mark.parametrize("asked", ["nobody", "x" * 5_000])
-async def test_the_name_of_an_unknown_plan_is_in_the_ledger(asked: str) -> None:
+@pytest.mark.parametrize("in_header", [True, False])
+async def test_the_name_of_an_unknown_plan_is_in_the_ledger(asked: str, in_header: bool) -> None:
     world = World()
-    await ask(world, body(plan=asked))
+    await ask(
+        world, body(plan=None if in_header else asked), plan_header=asked if in_header else ""
+    )
     assert (world.event.plan_id, world.event.plan) == (None, asked[:64])
     assert not world.event.is_counted
 
@@ -512,6 +570,8 @@ async def test_models_are_404_when_unknown_and_403_when_not_for_this_key() -> No
 async def test_another_tenants_plan_does_not_exist() -> None:
     world = World(plan=full_plan(tenant_id=2))
     assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+    by_header = await ask(world, body(plan=None), plan_header="support")
+    assert by_header.headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
 
 
 async def test_the_time_spent_is_told_in_whole_milliseconds() -> None:

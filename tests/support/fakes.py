@@ -541,7 +541,14 @@ class World:
             local_cache=LocalCache(1024 * 1024),
         )
 
-    def call(self, raw: bytes, *, secret: str | None = SECRET, cache_control: str = "") -> Call:
+    def call(
+        self,
+        raw: bytes,
+        *,
+        secret: str | None = SECRET,
+        cache_control: str = "",
+        plan_header: str = "",
+    ) -> Call:
         return Call(
             request_id=new_request_id(),
             at=time.time(),
@@ -549,6 +556,7 @@ class World:
             client=FakeClient(sent=raw),
             secret=secret,
             cache_control=cache_control,
+            plan_header=plan_header,
         )
 
     @property

@@ -5,8 +5,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from plans import services
-from plans.models import Tenant
+from plans import selectors, services
+from plans.api_errors import PlanNotFound
+from plans.models import Plan, Tenant
 
 
 class Command(BaseCommand):
@@ -27,6 +28,11 @@ class Command(BaseCommand):
             metavar="NAME",
             help="a route it may use; repeat for several (default: all)",
         )
+        parser.add_argument(
+            "--plan",
+            metavar="NAME",
+            help="the plan of requests that name none (default: the tenant's, else the route's)",
+        )
 
     def handle(
         self,
@@ -35,6 +41,7 @@ class Command(BaseCommand):
         create_tenant: bool,
         name: str,
         route: list[str],
+        plan: str | None = None,
         **options: Any,
     ) -> None:
         owner = Tenant.objects.filter(slug=tenant).first() or (
@@ -42,12 +49,24 @@ class Command(BaseCommand):
         )
         if owner is None:
             raise CommandError(f"There is no tenant {tenant!r}: add --create-tenant to make it.")
-        row, secret = services.issue_virtual_key(tenant=owner, name=name, routes=route)
+        row, secret = services.issue_virtual_key(
+            tenant=owner,
+            name=name,
+            routes=route,
+            default_plan=_find_plan(owner, plan) if plan else None,
+        )
         self.stderr.write(
             f"Virtual key {row.prefix}... for tenant {owner}. It is shown this once; only "
             "its HMAC is kept."
         )
         self.stdout.write(secret)
+
+
+def _find_plan(owner: Tenant, name: str) -> Plan:
+    try:
+        return selectors.find_visible_plan(owner, name)
+    except PlanNotFound:
+        raise CommandError(f"Neither {owner} nor the platform has a plan {name!r}.") from None
 
 
 def _create_tenant(slug: str) -> Tenant:

@@ -1,4 +1,4 @@
-"""Call fields prepared for recent requests, reused for the same bytes, key and configuration."""
+"""Call fields prepared for recent requests, reused for the same key, headers and bytes."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from proxy.core.lru import LRUCache
 REQUEST_OVERHEAD_BYTES = 2048  # bytes of Python objects around a request
 PARSED_SIZE_FACTOR = 6  # memory of a parsed body and its bytes, in multiples of its size
 
-RequestKey = tuple[int, str, bytes]
+RequestKey = tuple[int, str, str, bytes]
 
 
 class PreparedRequests:
-    """Call fields by (key id, Cache-Control, body) under one configuration snapshot.
+    """Call fields by (key id, Cache-Control, plan header, body) under one configuration snapshot.
 
     A new snapshot empties the cache. `limit`: bytes.
     """
@@ -47,4 +47,6 @@ class PreparedRequests:
 
     @staticmethod
     def _estimate_bytes(asked: RequestKey) -> int:
-        return PARSED_SIZE_FACTOR * len(asked[2]) + REQUEST_OVERHEAD_BYTES
+        _, cache_control, plan_header, body = asked
+        headers = len(cache_control) + len(plan_header)
+        return PARSED_SIZE_FACTOR * len(body) + headers + REQUEST_OVERHEAD_BYTES

@@ -17,6 +17,8 @@ from proxy.core.types import Message
 
 PLAN_FIELD = "token_saving_plan_id"
 GATEWAY_FIELDS = (PLAN_FIELD, "cache")
+# Keys of `metadata` that name a plan, the first one first.
+PLAN_METADATA_KEYS = (PLAN_FIELD, "token_saving_plan")
 REFUSED_FIELDS = ("api_base", "api_key", "api_version", "base_url", "extra_headers", "extra_query")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _LONG_NUMBER = re.compile(rb"\d{20,}")
@@ -45,6 +47,7 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     user: str | None = None
+    # None: the body names no plan. "" is a name: it asks for none.
     plan_name: str | None = None
     cache_controls: CacheControls = field(default_factory=CacheControls)
     # The client's bytes, if they held no fields of the gateway.
@@ -354,19 +357,30 @@ def _strip_gateway_fields(body: dict[str, Any]) -> tuple[str | None, dict[str, A
     """Return the plan's name and the body without the gateway's fields, the same object if none."""
     given = body.get("metadata")
     metadata: dict[str, Any] = given if isinstance(given, dict) else {}
-    inside = PLAN_FIELD in metadata
+    inside = not metadata.keys().isdisjoint(PLAN_METADATA_KEYS)
     if not inside and not any(field in body for field in GATEWAY_FIELDS):
         return None, body
-    name = body.get(PLAN_FIELD) or metadata.get(PLAN_FIELD)
-    if name is not None and not isinstance(name, str):
-        raise BadRequest(f"{PLAN_FIELD} must be the name of a plan.", param=PLAN_FIELD)
+    name = _read_plan_name(body, metadata)
     stripped = {field: value for field, value in body.items() if field not in GATEWAY_FIELDS}
     if inside:
-        rest = {field: value for field, value in metadata.items() if field != PLAN_FIELD}
+        rest = {key: value for key, value in metadata.items() if key not in PLAN_METADATA_KEYS}
         stripped["metadata"] = rest
         if not rest:
             del stripped["metadata"]
-    return name or None, stripped
+    return name, stripped
+
+
+def _read_plan_name(body: dict[str, Any], metadata: dict[str, Any]) -> str | None:
+    """Return the first name that is not null. Raises BadRequest unless it is a text."""
+    said = [(PLAN_FIELD, body.get(PLAN_FIELD))]
+    said += [(f"metadata.{key}", metadata.get(key)) for key in PLAN_METADATA_KEYS]
+    for param, name in said:
+        if name is None:
+            continue
+        if not isinstance(name, str):
+            raise BadRequest(f"{param} must be the name of a plan.", param=param)
+        return name
+    return None
 
 
 def extract_text(message: Message) -> str | None:

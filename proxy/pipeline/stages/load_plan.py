@@ -1,6 +1,7 @@
-"""Resolve the route behind the model's name, and the plan that the request names."""
+"""Resolve the route behind the model's name, and the plan of the request."""
 
 from proxy.core.errors import ModelForbidden, ModelNotFound
+from proxy.core.plan_resolution import resolve_plan
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
@@ -22,9 +23,7 @@ async def load_plan(call: Call, tools: Toolbox) -> Call:
         raise ModelNotFound(
             f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model"
         )
-    if request.plan_name is None:
-        return evolve(call, route=route, reason="no-plan")
-    plan = directory.find_plan(key, request.plan_name)
-    if plan is None:
-        return evolve(call, route=route, reason="unknown-plan")
-    return evolve(call, route=route, plan=plan, reason="plan-off" if plan.mode == "off" else "")
+    resolved = resolve_plan(
+        directory, key, asked=call.asked_plan, route_plan_id=route.default_plan_id
+    )
+    return evolve(call, route=route, plan=resolved.plan, reason=resolved.reason)

@@ -35,7 +35,15 @@ def test_a_plain_request_keeps_the_clients_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [{"token_saving_plan_id": "p"}, {"metadata": {"token_saving_plan_id": "p"}}]
+    "where",
+    [
+        {"token_saving_plan_id": "p"},
+        {"metadata": {"token_saving_plan_id": "p"}},
+        {"metadata": {"token_saving_plan": "p"}},
+        {"token_saving_plan_id": "p", "metadata": {"token_saving_plan": "q"}},
+        {"metadata": {"token_saving_plan": "q", "token_saving_plan_id": "p"}},
+        {"token_saving_plan_id": None, "metadata": {"token_saving_plan": "p"}},
+    ],
 )
 def test_our_fields_are_read_and_stripped(where: dict[str, object]) -> None:
     request = parse_chat_request(body(**where, cache={"no-store": True}))
@@ -48,6 +56,22 @@ def test_our_fields_are_read_and_stripped(where: dict[str, object]) -> None:
 def test_metadata_of_the_client_stays_without_our_field() -> None:
     request = parse_chat_request(body(metadata={"token_saving_plan_id": "p", "ticket": "7"}))
     assert request.body["metadata"] == {"ticket": "7"}
+
+    request = parse_chat_request(body(metadata={"token_saving_plan": "p", "ticket": "7"}))
+    assert request.body["metadata"] == {"ticket": "7"}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"ticket": "7"}, ["token_saving_plan"], "p", None])
+def test_metadata_without_our_field_is_sent_as_it_is(metadata: object) -> None:
+    raw = body(metadata=metadata)
+    request = parse_chat_request(raw)
+    assert (request.raw_body, request.plan_name) == (raw, None)
+    assert request.body["metadata"] == metadata
+
+
+@pytest.mark.parametrize(("said", "name"), [("", ""), ("none", "none"), (None, None)])
+def test_an_empty_name_is_a_name_and_null_is_not(said: str | None, name: str | None) -> None:
+    assert parse_chat_request(body(token_saving_plan_id=said)).plan_name == name
 
 
 def test_usage_is_hidden_unless_asked_for() -> None:
@@ -75,6 +99,7 @@ def test_usage_is_hidden_unless_asked_for() -> None:
         ({"n": 0}, "n"),
         ({"user": 7}, "user"),
         ({"token_saving_plan_id": 7}, "token_saving_plan_id"),
+        ({"metadata": {"token_saving_plan": ["p"]}}, "metadata.token_saving_plan"),
         ({"cache": "no"}, "cache"),
         ({"cache": {"no-store": "yes"}}, "cache.no-store"),
         ({"cache": {"ttl": 0}}, "cache.ttl"),

@@ -104,7 +104,24 @@ def test_a_wrong_field_is_refused_by_name_when_a_plan_is_made_or_changed(
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "a b", "-a", "a/b", "ä", "a" * 65, "a\n", "a\x00b", "\ud800", None, 1, True, ["a"]],
+    [
+        "",
+        " ",
+        "a b",
+        "none",
+        "NONE",
+        "-a",
+        "a/b",
+        "ä",
+        "a" * 65,
+        "a\n",
+        "a\x00b",
+        "\ud800",
+        None,
+        1,
+        True,
+        ["a"],
+    ],
 )
 def test_a_bad_name_is_refused(platform: Manager, name: Any) -> None:
     refused(platform.call("POST", PLANS, {"plan_name": name}), 400, param="plan_name")

@@ -263,6 +263,19 @@ def test_it_is_for_administrators_and_documented(client: Client) -> None:
     assert {each["name"] for each in operation["parameters"]} == {"plan", "tenant", "key"}
 
 
+def test_it_says_which_plan_the_request_would_get_as_it_is(both: Both) -> None:
+    plan = both.plan(cache={"backend": None})
+    said = [
+        both.explain(plan, STORED | fields, key="acme-app").json()["as_sent"]
+        for fields in ({}, {"token_saving_plan_id": plan}, {"token_saving_plan_id": "nobody"})
+    ]
+    assert said == [
+        {"plan_name": None, "level": None, "reason": "no-plan"},
+        {"plan_name": plan, "level": "request", "reason": ""},
+        {"plan_name": None, "level": "request", "reason": "unknown-plan"},
+    ]
+
+
 def test_it_says_which_chats_are_held_out(both: Both) -> None:
     plan = both.plan(cache={}, holdout=0.5)
     said, done = {}, {}

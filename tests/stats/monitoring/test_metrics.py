@@ -90,6 +90,13 @@ def test_money_requests_failures_and_times_are_counted() -> None:
     )
 
 
+def test_a_request_for_an_unknown_plan_is_counted_and_its_name_is_no_label(client: Client) -> None:
+    event = make_event(plan_id=None, plan="a-strangers-name", reason="unknown-plan", tier="bypass")
+    assert moved("tokenthrift_unknown_plan_requests_total", event, tenant="acme") == 1
+    assert moved("tokenthrift_unknown_plan_requests_total", make_event(), tenant="acme") == 0
+    assert "a-strangers-name" not in client.get("/metrics").content.decode()
+
+
 def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> None:
     """Our own sums against what the library's own `observe` makes of the same times,
     bounds included."""

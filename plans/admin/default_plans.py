@@ -1,0 +1,36 @@
+"""What the admin says of default plans: which one applies to requests that name none."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from plans import capabilities
+from plans.models import VirtualKey
+
+MAX_LINKED_ROUTES: Final = 5  # on a key's page
+
+
+def describe_default_plan(key: VirtualKey) -> str:
+    """Say which plan applies to the key's requests that name none, and why."""
+    if key.default_plan is not None:
+        return f"{key.default_plan}, the default of this key."
+    if key.tenant.default_plan is not None:
+        return f"{key.tenant.default_plan}, the default of {key.tenant}."
+    plans = capabilities.get_capabilities().list_route_plans()
+    found = [f"{plans[route]} ({route})" for route in list_key_routes(key) if route in plans]
+    if not found:
+        return "No plan: such requests save nothing."
+    shown, more = found[:MAX_LINKED_ROUTES], len(found) - MAX_LINKED_ROUTES
+    return f"The route's default: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}."
+
+
+def list_key_routes(key: VirtualKey) -> list[str]:
+    """Return the names of the routes that the key may use, by name."""
+    routes = capabilities.get_tenant_capabilities(key.tenant).list_routes()
+    return [route for route in routes if not key.routes or route in key.routes]
+
+
+def build_resolve_url(key_id: int, route: str) -> str:
+    """Return the address that says which plan applies to the key's requests for the route."""
+    return f"{reverse('plan-resolve')}?{urlencode({'key': key_id, 'model': route})}"
