@@ -5,6 +5,7 @@ are pruned (`proxy.config_files.pruning`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -59,6 +60,8 @@ class ConfigApplier:
         self.done = AppliedChanges()
         self.problems: list[Problem] = []
         self._upstreams: dict[str, Upstream] = {}
+        # Written once all plans are: the path of each, its row and the name of its default plan.
+        self._defaults: list[tuple[ValuePath, Route | Tenant, str | None]] = []
         self._system: Any = MemoizedCapabilities(capabilities.get_capabilities())
 
     def write_all(self) -> None:
@@ -77,8 +80,11 @@ class ConfigApplier:
         for section in SECTIONS:
             for path, name, said in self.iter_objects((section,)):
                 writers[section](path, name, said)
+        for path, row, plan in self._defaults:
+            self._write_default_plan(path, row, plan)
+        self._write_keys()
         if self.problems:
-            raise BadConfigFile(self.problems)
+            raise BadConfigFile(dict.fromkeys(self.problems))
 
     def iter_objects(self, path: ValuePath) -> Iterator[tuple[ValuePath, str, Any]]:
         """Yield the objects of a section: path, name and what the file says of each."""
@@ -216,7 +222,8 @@ class ConfigApplier:
             return
         row = Route.objects.filter(name=name).first() or Route(name=name)
         columns = {"upstream": upstream} | _fill_columns(Route, values, ROUTE_FIELDS)
-        self._write_row("route", name, path, row, columns)
+        if self._write_row("route", name, path, row, columns):
+            self._defaults.append((path, row, values.get("default_plan")))
 
     def _write_tenant(self, path: ValuePath, slug: str, said: Any) -> None:
         values = self._read_fields(path, said, TENANT_FIELDS, *TENANT_SECTIONS)
@@ -231,10 +238,9 @@ class ConfigApplier:
         columns = _fill_columns(Tenant, values, TENANT_FIELDS)
         if not self._write_row("tenant", slug, path, row, columns):
             return
+        self._defaults.append((path, row, values.get("default_plan")))
         for plan_path, name, plan in self.iter_objects((*path, "plans")):
             self._write_plan(plan_path, name, plan, owner=row)
-        for key_path, name, key in self.iter_objects((*path, "keys")):
-            self._write_key(key_path, name, key, tenant=row)
 
     def _write_plan(self, path: ValuePath, name: str, said: Any, *, owner: Tenant | None) -> None:
         system = capabilities.get_tenant_capabilities(owner, self._system)
@@ -261,6 +267,50 @@ class ConfigApplier:
             services.build_plan_columns(draft),
         )
 
+    def _write_default_plan(self, path: ValuePath, row: Route | Tenant, name: str | None) -> None:
+        """Give a saved route or tenant its default plan, as part of its own change."""
+        owner = row if isinstance(row, Tenant) else None
+        found, plan = self._find_plan((*path, "default_plan"), name, owner)
+        kind = "tenant" if owner else "route"
+        if not found or row.default_plan == plan:
+            return
+        shown = str(row)
+        before = len(self.done.changes)
+        if self._write_row(kind, shown, path, row, {"default_plan": plan}):
+            self._join_changes(kind, shown, before)
+
+    def _join_changes(self, kind: str, name: str, start: int) -> None:
+        """Make one change of the one after `start` and an earlier one of the same object."""
+        (later,) = self.done.changes[start:]
+        for place, each in enumerate(self.done.changes[:start]):
+            if (each.kind, each.name) == (kind, name):
+                joined = () if each.action == "create" else (*each.differences, *later.differences)
+                self.done.changes[place] = replace(each, differences=joined)
+                self.done.changes.pop()
+                return
+        self.done.unchanged -= 1
+
+    def _find_plan(
+        self, path: ValuePath, name: str | None, owner: Tenant | None
+    ) -> tuple[bool, Plan | None]:
+        """Find a plan of the owner or the platform; False, with a problem, if there is none."""
+        if name is None:
+            return True, None
+        rows = Plan.objects.filter(name=name, tenant=None)
+        own = Plan.objects.filter(name=name, tenant=owner) if owner else rows
+        plan = own.first() or rows.first()
+        if plan is None:
+            whose = f"{owner.slug} or the platform" if owner else "the platform"
+            self._refuse(path, f"No such plan of {whose}.")
+        return plan is not None, plan
+
+    def _write_keys(self) -> None:
+        tenants = {each.slug: each for each in Tenant.objects.all()}
+        for path, slug, _ in self.iter_objects(("tenants",)):
+            tenant = tenants.get(slug)
+            for key_path, name, key in self.iter_objects((*path, "keys")) if tenant else ():
+                self._write_key(key_path, name, key, tenant=tenant)  # type: ignore[arg-type]  # not None here
+
     def _write_key(self, path: ValuePath, name: str, said: Any, *, tenant: Tenant) -> None:
         values = self._read_fields(path, said, KEY_FIELDS)
         if values is None:
@@ -284,7 +334,10 @@ class ConfigApplier:
         if row is None:
             prefix = key_secrets.mask_key(secret)
             row = VirtualKey(tenant=tenant, name=name, prefix=prefix, digest=digest)
-        columns = _fill_columns(VirtualKey, values, KEY_FIELDS)
+        found, plan = self._find_plan((*path, "default_plan"), values.get("default_plan"), tenant)
+        if not found:
+            return
+        columns = _fill_columns(VirtualKey, values, KEY_FIELDS) | {"default_plan": plan}
         if self._write_row("key", f"{tenant.slug}/{name}", path, row, columns):
             self._revoke_others(row)
 

@@ -99,6 +99,8 @@ def _export_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[
         default = row._meta.get_field(field.column).get_default()  # type: ignore[union-attr]  # columns are no relations
         if field.is_required or value != default:
             found[name] = _escape_variables(format_value(value))
+    if "default_plan" in fields and (plan := getattr(row, "default_plan", None)):
+        found["default_plan"] = plan.name
     return found
 
 

@@ -107,6 +107,10 @@ def read_key_secret(value: Any) -> str:
     return secret
 
 
+def read_plan_or_null(value: Any) -> str | None:
+    return None if value is None else read_text(value)
+
+
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
 _NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
@@ -129,10 +133,17 @@ UPSTREAM_FIELDS: Final = {
     "read_timeout": FileField(read_seconds, "read_timeout", _SECONDS, "Seconds without a byte."),
     "stream_usage": FileField(read_flag, "stream_usage", _FLAG, "Ask for usage in streams."),
 }
+_DEFAULT_PLAN = FileField(
+    read_plan_or_null,
+    "",
+    {"type": ["string", "null"]},
+    "The plan of requests that name none; null: none.",
+)
 ROUTE_FIELDS: Final = {
     "upstream": FileField(read_text, "", _TEXT, "The upstream's name.", is_required=True),
     "model": FileField(read_text, "model", _TEXT, "The model's name there.", is_required=True),
     "enabled": FileField(read_flag, "enabled", _FLAG, "Whether requests may use it."),
+    "default_plan": _DEFAULT_PLAN,
 }
 TENANT_FIELDS: Final = {
     "name": FileField(read_text, "name", _TEXT, "As people call it."),
@@ -143,6 +154,7 @@ TENANT_FIELDS: Final = {
         read_whole_or_null, "max_bytes", _COUNT, "Most bytes of them; null: no limit."
     ),
     "routes": FileField(read_names, "routes", _NAMES, 'Routes of its keys; ["*"]: all.'),
+    "default_plan": _DEFAULT_PLAN,
 }
 KEY_FIELDS: Final = {
     "secret": FileField(
@@ -155,6 +167,7 @@ KEY_FIELDS: Final = {
         {"type": ["string", "null"], "format": "date-time"},
         "Refused from then on; null: never.",
     ),
+    "default_plan": _DEFAULT_PLAN,
 }
 PRICE_FIELDS: Final = {
     name: FileField(

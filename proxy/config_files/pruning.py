@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, RestrictedError
 
 from plans import capabilities, services
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
@@ -21,8 +21,8 @@ class KeysInUse(Exception):
 def prune_objects(applier: ConfigApplier, *, revokes_used_keys: bool = False) -> None:
     """Delete plans, tenants, routes and upstreams, revoke keys, and let prices be the published.
 
-    Only in sections that the document has. Raises KeysInUse, and BadConfigFile for an upstream that
-    is still used by a route.
+    Only in sections that the document has. Raises KeysInUse, and BadConfigFile for an upstream or
+    a plan that is still used.
     """
     values = applier.document.values
     keys = _find_keys(applier)
@@ -92,9 +92,9 @@ def _delete(applier: ConfigApplier, kind: str, rows: Iterable[Any]) -> None:
         row._change_reason = REASON
         try:
             row.delete()
-        except ProtectedError:
-            text = f"The upstream {name} is not in the file, and routes use it that stay."
-            raise BadConfigFile([applier.document.make_problem(("upstreams",), text)]) from None
+        except (ProtectedError, RestrictedError):
+            text = f"The {kind} {name} is not in the file, and is used by what stays."
+            raise BadConfigFile([applier.document.make_problem((f"{kind}s",), text)]) from None
         applier.note_change("delete", kind, name)
 
 

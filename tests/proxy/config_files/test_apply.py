@@ -186,6 +186,45 @@ def test_secrets_come_from_files_too(file: Path, tmp_path: Path) -> None:
     assert encryption.decrypt(Upstream.objects.get().encrypted_key) == PROVIDER_KEY
 
 
+def test_default_plans_are_named_wherever_their_plans_stand(file: Path) -> None:
+    file.write_text(
+        FILE.replace(
+            "    model: gpt-4o-mini\n", "    model: gpt-4o-mini\n    default_plan: everywhere\n"
+        )
+        .replace("    name: Acme Inc\n", "    name: Acme Inc\n    default_plan: support-bot\n")
+        .replace(
+            "        secret: ${WEB_KEY}\n",
+            "        secret: ${WEB_KEY}\n        default_plan: everywhere\n",
+        )
+    )
+    assert "Changed 8 objects; 0 as the file says." in apply(file)
+    named = [
+        getattr(row.default_plan, "name", None)
+        for row in (
+            Route.objects.get(name="smart/balanced"),
+            Tenant.objects.get(),
+            VirtualKey.objects.get(),
+        )
+    ]
+    assert named == ["everywhere", "support-bot", "everywhere"]
+    assert apply(file) == "Changed 0 objects; 8 as the file says.\n"
+    file.write_text(file.read_text().replace("default_plan: support-bot", "default_plan: null"))
+    told = apply(file)
+    assert "~ tenant acme: default_plan support-bot -> None" in told
+    assert "Changed 1 object; 7 as the file says." in told
+    file.write_text(file.read_text().replace("default_plan: null", "default_plan: nowhere"))
+    assert "tenants.acme.default_plan: No such plan of acme or the platform" in refused(file)
+
+
+def test_a_plan_that_is_somebodys_default_is_not_pruned(file: Path) -> None:
+    apply(file)
+    Tenant.objects.create(slug="other", default_plan=Plan.objects.get(name="everywhere"))
+    file.write_text("plans: {}\n")
+    assert "plans: The plan everywhere is not in the file, and is used by what stays" in refused(
+        file, "--prune"
+    )
+
+
 def test_what_no_file_names_stays_unless_it_is_pruned(file: Path) -> None:
     apply(file)
     start = FILE.index("    keys:")
@@ -220,7 +259,7 @@ def test_pruning_a_key_that_is_in_use_asks(file: Path) -> None:
 def test_an_upstream_that_routes_need_is_not_pruned(file: Path) -> None:
     apply(file)
     file.write_text("upstreams: {}\n")
-    assert "upstreams: The upstream openai is not in the file, and routes use it" in refused(
+    assert "upstreams: The upstream openai is not in the file, and is used by" in refused(
         file, "--prune"
     )
 
