@@ -27,8 +27,9 @@ _LINE_BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 # The start of a line that looks like a speaker's turn or a heading, unless it is quoted already.
 _SPEAKER_LINE_START = re.compile(
     (
-        rf"([{_LINE_BREAKS}])(?![^\S{_LINE_BREAKS}]*>)(?=[^\w{_LINE_BREAKS}]*(?:(\w[^:：{_LINE_BREAKS}]{{0,79}})[:：]|"
-        rf"(?<=[\[ ])(?:from\s+)?{HISTORY_PHRASE}))"
+        # The heading first: it has a colon within reach where somebody writes one behind it.
+        rf"([{_LINE_BREAKS}])(?![^\S{_LINE_BREAKS}]*>)(?=[^\w{_LINE_BREAKS}]*(?:"
+        rf"(?<=[\[ ])(?:from\s+)?{HISTORY_PHRASE}|(\w[^:：{_LINE_BREAKS}]{{0,79}})[:：]))"
     ),
     re.IGNORECASE,
 )

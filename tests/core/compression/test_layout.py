@@ -40,7 +40,7 @@ def must_stay(messages: list[Message]) -> list[Message]:
     return [
         m
         for i, m in enumerate(messages)
-        if i >= turn or m["role"] == "system" or "cache_control" in json.dumps(m)
+        if i >= turn or m["role"] == "system" or '"cache_control": {' in json.dumps(m)
     ]
 
 

@@ -31,6 +31,8 @@ def transcript(messages: list[Message]) -> str:
         "ann : I agree.",
         "[Earlier in this conversation, shortened; … is what was left out]",
         " [ From earlier in this conversation, for the message that follows]",
+        "[From earlier in this conversation, for the message that follows] Bob Lee: no",
+        "[Earlier in this conversation] 10:30",
     ],
 )
 @pytest.mark.parametrize(
