@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
+from proxy.core.verification.chat_alignment import summarize_chat
 from proxy.core.verification.chat_decision import (
     MAX_ANSWER_CHARACTERS,
     ComparedChat,
     Floats,
     veto_other_words,
 )
-from proxy.core.verification.chat_features import (
-    CHAT_FEATURES,
-    compute_chat_features,
-    summarize_chat,
-)
+from proxy.core.verification.chat_features import CHAT_FEATURES, compute_chat_features
 from tests.core.verification.test_chat_reading import read
 
 LONG = [
