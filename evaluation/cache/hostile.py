@@ -39,10 +39,11 @@ SETS = Path(__file__).parent.parent / "sets"
 DIFFERENT, SAME = SETS / "hostile_different.jsonl", SETS / "hostile_same.jsonl"
 VAR = ROOT / "var" / "hostile-eval"
 DEFAULT = "default"
-# A pair may name another plan; each has all defaults but one setting.
+# A pair may name another plan; each has all defaults but what is said here.
 PLANS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     "window": {"cache": {"context": "window"}},
+    "window_balanced": {"cache": {"context": "window", "strictness": "balanced"}},
     "strict": {"cache": {"context": "strict"}},
 }
 

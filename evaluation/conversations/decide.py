@@ -12,12 +12,9 @@ from evaluation.cache.judge import Judge
 from evaluation.conversations.written_pairs import ChatPair
 from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
+from proxy.core.verification.chat_alignment import summarize_chat
 from proxy.core.verification.chat_decision import ComparedChat, veto_other_words
-from proxy.core.verification.chat_features import (
-    CHAT_FEATURES,
-    compute_chat_features,
-    summarize_chat,
-)
+from proxy.core.verification.chat_features import CHAT_FEATURES, compute_chat_features
 from proxy.core.verification.chat_reading import read_chat
 from proxy.core.verification.conversation import build_chat_turns
 from proxy.engines.inference.word_table import open_word_table
@@ -82,8 +79,8 @@ class PairDecider:
                 found.append(features)
                 return 0.0
 
-            reason = veto_other_words(asked, stored, "", keep, ignores_asides=True)
-            is_open[place], is_served[place] = bool(found), not found and reason is None
+            if veto_other_words(asked, stored, "", keep, ignores_asides=True) is None:
+                is_open[place], is_served[place] = bool(found), not found
             rows[place] = compute_chat_features(
                 summarize_chat(asked.reading), summarize_chat(stored.reading)
             )

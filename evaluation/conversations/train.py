@@ -15,12 +15,13 @@ from evaluation.conversations.boosting import BoostingPlan, TreeLearner
 from evaluation.conversations.decide import DecidedPairs, PairDecider
 from evaluation.conversations.written_pairs import (
     DROPPED_EXCHANGE,
+    MILD_DROPPED_EXCHANGE,
     STANDALONE_QUESTION,
     Part,
-    Row,
     build_chat_pairs,
     get_part,
 )
+from evaluation.conversations.written_turns import Row
 from evaluation.matching.nearness import find_near_texts, list_judging_texts
 from evaluation.matching.readings import PairReader
 from evaluation.matching.train import TooNear, TrainingPlan
@@ -31,12 +32,15 @@ from proxy.core.verification.chat_features import CHAT_FEATURE_SIGNS, CHAT_FEATU
 Floats = NDArray[np.float64]
 
 # Of each kind, by part.
-PAIRS: dict[Part, int] = {"teach": 400, "cut": 200, "judge": 200}
+PAIRS: dict[Part, int] = {"teach": 400, "cut": 400, "judge": 200}
 # Of the traps that set the cut, at most so many are served. A chat that lacks an exchange reads
 # like one without an aside, and no cut that serves much keeps all of them out.
-TRAPS_SERVED, DROPPED_EXCHANGES_SERVED = 0.005, 0.1
+TRAPS_SERVED, DROPPED_EXCHANGES_SERVED = 0.005, 0.05
+# Of a pair that a rule refuses; of others 1.
+REFUSED_WEIGHT = 0.1
 BOOSTING = BoostingPlan()
 DECIMALS = 6  # of what is written
+_STATEMENTS_PLACE = CHAT_FEATURES.index("rest_statements_more")
 
 
 def run(plan: TrainingPlan) -> None:
@@ -64,11 +68,23 @@ def refuse_near_rows(rows: Sequence[Row], plan: TrainingPlan) -> None:
         raise TooNear("\n".join(f"{text} | {other}" for text, other in near))
 
 
+_TEXT_FIELDS = (
+    "question",
+    "question_reworded",
+    "question_mild",
+    "user",
+    "offer",
+    "offer_reworded",
+    "offer_mild",
+    "rival",
+)
+
+
 def _iter_texts(row: Row) -> Iterator[str]:
-    for name in ("question", "question_reworded", "user", "offer", "offer_reworded", "rival"):
+    for name in _TEXT_FIELDS:
         yield from [row[name]] if name in row else []
     yield from row.get("exchange", ())
-    for name in ("history", "reworded"):
+    for name in ("history", "reworded", "mild"):
         yield from (text for exchange in row.get(name, ()) for text in exchange)
 
 
@@ -81,10 +97,13 @@ def decide_part(
 
 
 def learn_trees(part: DecidedPairs) -> tuple[list[list[list[float]]], float]:
-    """Learn from pairs whose questions match and need their chats; as much from either label."""
+    """Learn from pairs whose questions match and need their chats; as much from either label.
+
+    What the rules refuse anyway teaches a tenth.
+    """
     some = part.matches & ~part.is_served & (part.kinds != STANDALONE_QUESTION)
     labels = part.labels[some]
-    weights = np.ones(len(labels))
+    weights = np.where(part.is_open[some], 1.0, REFUSED_WEIGHT)
     for label in (True, False):
         weights[labels == label] *= len(labels) / 2 / weights[labels == label].sum()
     signs = list(CHAT_FEATURE_SIGNS.values())
@@ -98,7 +117,7 @@ def weigh_rows(trees: BoostedTrees, rows: Floats) -> Floats:
 
 def find_cut(part: DecidedPairs, evidence: Floats) -> float:
     """Return the least cut, at or above even odds, at which few enough traps are served."""
-    dropped = part.kinds == DROPPED_EXCHANGE
+    dropped = np.isin(part.kinds, (DROPPED_EXCHANGE, MILD_DROPPED_EXCHANGE))
     return max(
         0.0,
         _find_least(part, evidence, ~part.labels & ~dropped, TRAPS_SERVED),
@@ -116,9 +135,15 @@ def _find_least(
 
 
 def describe_kinds(part: DecidedPairs, trees: BoostedTrees, cut: float) -> Iterator[str]:
-    """Yield a line for each kind: how many of its pairs are served, all checks applied."""
+    """Yield a line for each kind: what is served of its pairs, all checks applied.
+
+    First below the strict threshold of questions, then from it on, where nothing may be stated
+    besides. The questions match by the strict threshold in both.
+    """
     served = part.decide(weigh_rows(trees, part.features), cut)
+    strict = served & (part.is_served | (part.features[:, _STATEMENTS_PLACE] == 0))
     for kind in dict.fromkeys(part.kinds.tolist()):
         some = part.kinds == kind
         label = "same" if part.labels[some][0] else "trap"
-        yield f"{kind:44} {label} {served[some].mean():7.3f} of {int(some.sum())}"
+        shares = f"{served[some].mean():7.3f} {strict[some].mean():7.3f}"
+        yield f"{kind:44} {label} {shares} of {int(some.sum())}"

@@ -1,29 +1,37 @@
 """Pairs of chats, made of the written conversations: may the answer at the end of one be served at
 the end of the other?
 
-A block is an exchange or a few about one matter, with a reworded twin; a chat is one to eight of
-them. What teaches, what sets the cut and what judges share no block, question, offer or chatter.
+A block is an exchange or a few about one matter, with two twins, one reworded and one mildly so; a
+chat is one to six of them. What teaches, what sets the cut and what judges share no block,
+question, offer or chatter.
 """
 
 import hashlib
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from evaluation.conversations.written_turns import (
+    Row,
+    Turns,
+    build_messages,
+    list_turns,
+    names_as_much,
+    swap_details,
+    touch_up,
+    touch_up_some,
+)
 from proxy.core.types import Message
 
-Row = dict[str, Any]
 Part = Literal["teach", "cut", "judge"]
-Turns = list[str]  # the user's and the assistant's, in turn
+# A twin that says the same as a block in few of its words, or in most of them.
+Twin = Literal["reworded", "mild"]
 
 # Of eight parts by digest; half teaches.
 _PARTS: tuple[Part, ...] = ("teach", "teach", "teach", "teach", "cut", "cut", "judge", "judge")
 # Blocks of a chat, drawn from these.
 _BLOCKS = (1, 1, 1, 1, 2, 2, 3, 4, 6)
-# Shares of the turns that two chats have in the same words.
-_LITERAL_SHARES = (0.0, 0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +93,18 @@ class _Maker:
         return self.rng.sample(some, self.rng.choice(_BLOCKS))
 
     def draw_question(self, row: Row, *, reworded: float = 0.2) -> str:
-        return str(row["question_reworded" if self.rng.random() < reworded else "question"])
+        """Draw the question; a share `reworded` is in other words, half of it mildly so."""
+        if self.rng.random() >= reworded:
+            return str(row["question"])
+        mild = "question_mild" in row and self.rng.random() < 0.5
+        return str(row["question_mild" if mild else "question_reworded"])
 
-    def render_two(self, block: Row, share: float) -> tuple[Turns, Turns]:
+    def draw_twin(self) -> Twin:
+        return self.rng.choice(("reworded", "mild"))
+
+    def render_two(self, block: Row, share: float, twin: Twin) -> tuple[Turns, Turns]:
         """Write a block in two ways, which have about `share` of their turns in the same words."""
-        plain, other = list_turns(block["history"]), list_turns(block["reworded"])
+        plain, other = list_turns(block["history"]), list_turns(block[twin])
         if self.rng.random() < 0.5:
             plain, other = other, plain
         for _ in range(8):
@@ -101,11 +116,14 @@ class _Maker:
                 return plain, mixed
         return plain, (plain if share > 0.5 else other)
 
-    def render_chats(self, blocks: Sequence[Row], share: float) -> tuple[Turns, Turns]:
+    def render_chats(
+        self, blocks: Sequence[Row], share: float, twin: Twin | None = None
+    ) -> tuple[Turns, Turns]:
+        """Write blocks in two ways; `twin`: of all of them, or None for either of each."""
         one: Turns = []
         two: Turns = []
         for block in blocks:
-            ours, theirs = self.render_two(block, share)
+            ours, theirs = self.render_two(block, share, twin or self.draw_twin())
             one += ours
             two += theirs
         return one, two
@@ -152,70 +170,6 @@ class _Maker:
         return ChatPair(chats[0], chats[1], drawn.same, kind, drawn.answer)
 
 
-def list_turns(block: Sequence[Sequence[str]]) -> Turns:
-    return [text for exchange in block for text in exchange]
-
-
-def names_as_much(turns: Turns, model: Turns, block: Row) -> bool:
-    """Return whether the turns name every detail of the block that the model names."""
-    said, meant = " ".join(turns).lower(), " ".join(model).lower()
-    return all(old.lower() in said for old, _ in block["swaps"] if old.lower() in meant)
-
-
-def swap_details(text: str, swaps: Sequence[Sequence[str]]) -> str:
-    """Swap details, each by whole words and in any case."""
-    for old, new in swaps:
-        swapped = new.replace("\\", r"\\")
-        text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", swapped, text, flags=re.IGNORECASE)
-    return text
-
-
-def build_messages(turns: Turns, question: str) -> list[Message]:
-    roles = ("user", "assistant")
-    said = [{"role": roles[place % 2], "content": text} for place, text in enumerate(turns)]
-    return [*said, {"role": "user", "content": question}]
-
-
-def touch_up(text: str, rng: random.Random) -> str:
-    """Change what says nothing: a greeting, thanks, an adverb, a contraction, the first capital."""
-    begin = rng.choice(
-        ("Hi, ", "ok, ", "Sure, ", "Thanks. ", "great, ", "so ", "well, ", "", "", "")
-    )
-    end = rng.choice((" thanks", " please", " btw", " lol", " then", "", "", "", ""))
-    for old, new in _CONTRACTIONS:
-        if rng.random() < 0.5:
-            text = text.replace(old, new) if rng.random() < 0.5 else text.replace(new, old)
-    if rng.random() < 0.4:
-        words = text.split(" ")
-        words.insert(
-            rng.randrange(len(words) + 1), rng.choice(("just", "actually", "also", "really"))
-        )
-        text = " ".join(words)
-    text = text if rng.random() < 0.5 else text[:1].lower() + text[1:]
-    if end and text[-1:] in ".?!":
-        return f"{begin}{text[:-1]}{end}{text[-1]}"
-    return f"{begin}{text}{end}"
-
-
-_CONTRACTIONS = (
-    ("I'm", "I am"),
-    ("it's", "it is"),
-    ("It's", "It is"),
-    ("don't", "do not"),
-    ("can't", "cannot"),
-    ("you're", "you are"),
-    ("We've", "We have"),
-    ("I've", "I have"),
-    ("I'd", "I would"),
-    ("there's", "there is"),
-    ("that's", "that is"),
-)
-
-
-def touch_up_some(turns: Turns, rng: random.Random, share: float) -> Turns:
-    return [touch_up(turn, rng) if rng.random() < share else turn for turn in turns]
-
-
 @dataclass(frozen=True, slots=True)
 class _Told:
     """Two tellings of a chat, and the block that its question is about."""
@@ -235,7 +189,7 @@ def tell_block_reworded(maker: _Maker) -> _Told:
     one: Turns = []
     other: Turns = []
     for block in blocks:
-        plain, reworded = maker.render_two(block, 0.0)
+        plain, reworded = maker.render_two(block, 0.0, "reworded")
         one += plain
         other += reworded if maker.rng.random() < 0.7 else plain
     return _Told(one, other, blocks[-1])
@@ -243,7 +197,22 @@ def tell_block_reworded(maker: _Maker) -> _Told:
 
 def tell_turns_reworded(maker: _Maker) -> _Told:
     blocks = maker.draw_blocks()
-    return _Told(*maker.render_chats(blocks, maker.rng.choice((0.3, 0.5, 0.7, 0.85))), blocks[-1])
+    share = maker.rng.choice((0.3, 0.5, 0.7, 0.85))
+    return _Told(*maker.render_chats(blocks, share, "reworded"), blocks[-1])
+
+
+def tell_mildly_reworded(maker: _Maker) -> _Told:
+    blocks = maker.draw_blocks()
+    return _Told(*maker.render_chats(blocks, _draw_mild_share(maker), "mild"), blocks[-1])
+
+
+def tell_mildly_reworded_with_asides(maker: _Maker) -> _Told:
+    told = tell_mildly_reworded(maker)
+    return _Told(told.one, maker.insert_asides(told.other), told.block)
+
+
+def _draw_mild_share(maker: _Maker) -> float:
+    return maker.rng.choice((0.0, 0.3, 0.5, 0.7, 0.85))
 
 
 def tell_with_asides(chatter: float) -> Tell:
@@ -265,7 +234,8 @@ def tell_with_asides_on_both_sides(maker: _Maker) -> _Told:
 
 def tell_after_other_matters(maker: _Maker) -> _Told:
     block = maker.rng.choice(maker.histories)
-    one, other = maker.render_two(block, maker.rng.choice((1.0, 1.0, 0.85, 0.7, 0.5, 0.3)))
+    share = maker.rng.choice((1.0, 1.0, 0.85, 0.7, 0.5, 0.3))
+    one, other = maker.render_two(block, share, maker.draw_twin())
     if maker.rng.random() < 0.5:
         one = maker.draw_other_matter(block) + one
     return _Told(one, maker.draw_other_matter(block) + other, block)
@@ -297,7 +267,8 @@ def reword_question(maker: _Maker) -> _Drawn:
     blocks = maker.draw_blocks()
     row = blocks[-1]
     touched = touch_up(row["question"], maker.rng)
-    question = touched if maker.rng.random() < 0.6 else row["question_reworded"]
+    reworded = row[maker.rng.choice(("question_reworded", "question_mild"))]
+    question = touched if maker.rng.random() < 0.5 else reworded
     turns = list_block_turns(blocks)
     return _Drawn((turns, turns), (row["question"], question), same=True, answer=row["answer"])
 
@@ -306,9 +277,17 @@ def ask_another(maker: _Maker) -> _Drawn:
     """The same history, told in the same words or others; another last question."""
     told = maker.rng.choice((tell_turns_reworded, tell_with_asides(0.5)))(maker)
     other = told.one if maker.rng.random() < 0.4 else told.other
+    return _draw_another_question(maker, _Told(told.one, other, told.block))
+
+
+def ask_another_mildly_reworded(maker: _Maker) -> _Drawn:
+    return _draw_another_question(maker, tell_mildly_reworded(maker))
+
+
+def _draw_another_question(maker: _Maker, told: _Told) -> _Drawn:
     another = maker.rng.choice(told.block["other_questions"])
     questions = (maker.draw_question(told.block, reworded=0.1), another)
-    return _Drawn((told.one, other), questions, same=False)
+    return _Drawn((told.one, told.other), questions, same=False)
 
 
 def change_history(maker: _Maker) -> _Drawn:
@@ -325,18 +304,22 @@ def change_history(maker: _Maker) -> _Drawn:
     return _Drawn((one, other), (last["question"],) * 2, same=False)
 
 
-def drop_an_exchange(maker: _Maker) -> _Drawn | None:
-    """The exchange that alone names a detail is missing in one chat."""
-    block = maker.rng.choice(maker.histories)
-    lead = maker.draw_other_matter(block) if maker.rng.random() < 0.4 else []
-    exchanges = block["history"]
-    for place in maker.rng.sample(range(len(exchanges)), len(exchanges)):
-        rest = list_turns(exchanges[:place] + exchanges[place + 1 :])
-        if rest and not names_as_much(rest, list_turns(exchanges), block):
-            other = maker.insert_asides(rest) if maker.rng.random() < 0.6 else rest
-            turns = (lead + list_turns(exchanges), lead + other)
-            return _Drawn(turns, (block["question"],) * 2, same=False)
-    return None
+def drop_an_exchange(*, mild: bool) -> Make:
+    """The exchange that alone names a detail is missing in one chat, at times `mild`ly reworded."""
+
+    def make(maker: _Maker) -> _Drawn | None:
+        block = maker.rng.choice(maker.histories)
+        lead = maker.draw_other_matter(block) if maker.rng.random() < 0.4 else []
+        share = _draw_mild_share(maker) if mild else 1.0
+        one, other = maker.render_two(block, share, "mild")
+        for place in maker.rng.sample(range(len(other) // 2), len(other) // 2):
+            rest = other[: 2 * place] + other[2 * place + 2 :]
+            if rest and not names_as_much(rest, one, block):
+                shown = maker.insert_asides(rest) if maker.rng.random() < 0.6 else rest
+                return _Drawn((lead + one, lead + shown), (block["question"],) * 2, same=False)
+        return None
+
+    return make
 
 
 def list_block_turns(blocks: Sequence[Row]) -> Turns:
@@ -368,8 +351,11 @@ def _draw_two_histories(maker: _Maker) -> tuple[Turns, Turns]:
 def accept_the_same_offer(maker: _Maker) -> _Drawn:
     row, lead = maker.rng.choice(maker.offers), _draw_lead(maker)
     other = maker.insert_asides(lead) if maker.rng.random() < 0.6 else lead
-    offer = row["offer"] if maker.rng.random() < 0.8 else row["offer_reworded"]
-    accept = row["accept"] if maker.rng.random() < 0.6 else row["accept_reworded"]
+    drawn = maker.rng.random(), maker.rng.random()
+    offer = row["offer" if drawn[0] < 0.8 else "offer_reworded" if drawn[0] < 0.9 else "offer_mild"]
+    accept = row[
+        "accept" if drawn[1] < 0.6 else "accept_reworded" if drawn[1] < 0.8 else "accept_mild"
+    ]
     turns = ([*lead, row["user"], row["offer"]], [*other, row["user"], offer])
     return _Drawn(turns, (row["accept"], accept), same=True, answer=row["answer"])
 
@@ -411,12 +397,15 @@ _VAGUE_OFFERS = (
 _TOLD: dict[str, Tell] = {
     "blocks reworded": tell_block_reworded,
     "turns reworded": tell_turns_reworded,
+    "mildly reworded": tell_mildly_reworded,
+    "mildly reworded, with asides": tell_mildly_reworded_with_asides,
     "chatter": tell_with_asides(1.0),
     "asides": tell_with_asides(0.0),
     "asides on both sides": tell_with_asides_on_both_sides,
     "other matters": tell_after_other_matters,
 }
-STANDALONE_QUESTION, DROPPED_EXCHANGE = "irrelevant history", "exchange dropped"
+STANDALONE_QUESTION = "irrelevant history"
+DROPPED_EXCHANGE, MILD_DROPPED_EXCHANGE = "exchange dropped", "mildly reworded, exchange dropped"
 KINDS: dict[str, Make] = {
     **{name: ask_the_same(tell) for name, tell in _TOLD.items()},
     "question reworded": reword_question,
@@ -424,9 +413,11 @@ KINDS: dict[str, Make] = {
     "same offer": accept_the_same_offer,
     **{f"{name}, another detail": swap_a_detail(tell) for name, tell in _TOLD.items()},
     "another question": ask_another,
+    "mildly reworded, another question": ask_another_mildly_reworded,
     "another standalone question": ask_another_standalone,
     "another history": change_history,
-    DROPPED_EXCHANGE: drop_an_exchange,
+    DROPPED_EXCHANGE: drop_an_exchange(mild=False),
+    MILD_DROPPED_EXCHANGE: drop_an_exchange(mild=True),
     "rival offer": accept_a_rival_offer,
     "offer refused": refuse_the_offer,
     "another detail before an offer": accept_after_another_detail,

@@ -9,10 +9,12 @@ from evaluation.conversations.boosting import BoostingPlan, TreeLearner
 from evaluation.conversations.written_pairs import (
     DROPPED_EXCHANGE,
     KINDS,
+    MILD_DROPPED_EXCHANGE,
     Part,
     build_chat_pairs,
     get_part,
 )
+from evaluation.conversations.written_turns import Row, list_turns, swap_details
 from evaluation.matching.written_sets import read_conversations
 from proxy.core.verification.boosted_trees import build_trees
 
@@ -45,9 +47,36 @@ def test_each_kind_is_made_as_often_and_again_the_same(rows: list[dict[str, obje
 def test_another_detail_or_a_dropped_exchange_is_a_trap(rows: list[dict[str, object]]) -> None:
     pairs = build_chat_pairs(rows, 5, seed=1)
     traps = {pair.kind for pair in pairs if not pair.same}
-    assert DROPPED_EXCHANGE in traps
-    assert "chatter, another detail" in traps
-    assert "chatter" not in traps
+    assert {DROPPED_EXCHANGE, MILD_DROPPED_EXCHANGE, "chatter, another detail"} <= traps
+    assert {"mildly reworded, another detail", "mildly reworded, another question"} <= traps
+    assert traps.isdisjoint({"chatter", "mildly reworded", "mildly reworded, with asides"})
+
+
+HISTORIES = [row for row in ROWS if row["kind"] == "history"]
+
+
+def test_a_mild_twin_is_told_in_most_of_the_words() -> None:
+    shared = {twin: [_share_words(row, twin) for row in HISTORIES] for twin in ("mild", "reworded")}
+    assert np.mean(shared["mild"]) > 0.5
+    assert np.mean(shared["reworded"]) < 0.3
+
+
+@pytest.mark.parametrize("row", HISTORIES, ids=lambda row: row["question"])
+def test_a_mild_twin_names_each_detail_in_the_same_turn(row: Row) -> None:
+    assert [len(each) for each in row["mild"]] == [len(each) for each in row["history"]]
+    for told, twin in zip(list_turns(row["history"]), list_turns(row["mild"]), strict=True):
+        for old, new in row["swaps"]:
+            assert (swap_details(told, [(old, new)]) != told) == (
+                swap_details(twin, [(old, new)]) != twin
+            )
+
+
+def _share_words(row: Row, twin: str) -> float:
+    """Return what share of the words of a block and its twin is common to both."""
+    here, there = (
+        set(" ".join(list_turns(row[name])).lower().split()) for name in ("history", twin)
+    )
+    return len(here & there) / len(here | there)
 
 
 def test_trees_learn_what_no_line_tells_apart() -> None:

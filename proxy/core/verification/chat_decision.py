@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.verification.chat_features import (
-    CHAT_FEATURES,
+from proxy.core.verification.chat_alignment import (
     ChatSummary,
-    compute_chat_features,
     is_same_reply,
     says_more,
     summarize_chat,
 )
+from proxy.core.verification.chat_features import CHAT_FEATURES, compute_chat_features
 from proxy.core.verification.chat_reading import (
     CONTENT,
     FOREIGN,
@@ -54,7 +53,7 @@ _VETOES = {
     "conflicts": "history",
     "confirmed_lost_fewer": "history",
     "rest_fewer": "history",
-    "rest_corrects": "history",
+    "rest_matters": "history",
 }
 _VETO_PLACES = [(CHAT_FEATURES.index(name), reason) for name, reason in _VETOES.items()]
 _STATEMENTS_PLACE = CHAT_FEATURES.index("rest_statements_more")

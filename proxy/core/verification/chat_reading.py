@@ -1,7 +1,7 @@
 """Read a chat for comparison: its sentences without small talk, as vectors and digests of words."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,6 +21,7 @@ from proxy.core.verification.parsed_text import (
     ParsedText,
     canonicalize_word,
     parse_text_memoized,
+    tokenize_text,
 )
 from proxy.core.verification.rules.names import contains_known_name
 from proxy.core.verification.rules.negation import has_odd_negations
@@ -34,11 +35,21 @@ EmbedTexts = Callable[[Sequence[str]], Vectors]
 # an entry.
 MAX_SENTENCES = 240
 # What is known of a word, and of a sentence.
-CONTENT, NUMBER, NAME, LOOSE_NUMBER = 1, 2, 4, 8
+CONTENT, NUMBER, NAME, LOOSE_NUMBER, CLAUSE = 1, 2, 4, 8, 16  # CLAUSE: it begins one
 REPLY, NEGATED, FORMAL, FOREIGN, INSTRUCTS, AFFIRMS, DENIES, ASKS, ANSWERS, CORRECTS = (
     1 << bit for bit in range(10)
 )
 _DAY_HALVES = ("am", "pm")
+# Said or not, a sentence says the same; yes and no are compared as flags.
+_IDLE_WORDS = frozenset(
+    "ah aw oh ooh ha haha hah lol though although anyway btw tbh honestly basically certainly "
+    "indeed very quite afraid yes yeah yep yup".split()
+)
+# The same, where they begin a sentence, before a comma.
+_IDLE_OPENERS = frozenset(
+    "great sure fine cool perfect lovely right good nice super brilliant excellent wonderful "
+    "alright".split()
+)
 # A stored vector has a byte for each dimension.
 _VECTOR_SCALE = 127
 
@@ -62,6 +73,14 @@ _CORRECTION = re.compile(
     r"cancel(led)?|forget|scrap|swap|make (that|it)|switch(ed)?|on second thought|after all)\b",
     re.IGNORECASE,
 )
+# What begins another clause: punctuation but that in 12,000 and 9:30, these words, and the second
+# ones before somebody who does something; else they are as "at" is.
+_CLAUSE_BREAK = re.compile(r"[,;:()](?!\d)|\s[-–—]+\s")
+_CLAUSE_WORDS = frozenset(
+    "and but or so because when while if unless though although then which who that".split()
+)
+_CLAUSE_LINKS = frozenset("since until till before after once".split())
+_SUBJECTS = frozenset("i we you he she it they".split())
 _YES_WORDS = frozenset("yes yeah yep yup sure absolutely definitely correct".split())
 _NO_WORDS = frozenset("no nope nah not never".split())
 
@@ -174,11 +193,32 @@ def _read_sentence(text: str, turn: int, flags: int, notation: Notation | None) 
     )
     words = tuple(digest_word(canonicalize_word(token)) for token in reading.tokens)
     before = ("", *reading.tokens)
+    starts = _find_clauses(text, reading.tokens)
+    idle = {0} if first in _IDLE_OPENERS and 1 in starts else set()
     kinds = bytes(
-        _classify_word(token, previous, reading)
-        for previous, token in zip(before, reading.tokens, strict=False)
+        (_classify_word(token, previous, reading) if place not in idle else 0)
+        | CLAUSE * (place in starts)
+        for place, (previous, token) in enumerate(zip(before, reading.tokens, strict=False))
     )
     return SentenceReading(flags, turn, _digest_text(literal or text), words, kinds)
+
+
+def _find_clauses(text: str, tokens: Sequence[str]) -> frozenset[int]:
+    """Return the places of the tokens that begin a clause; none if they cannot be told."""
+    starts: set[int] = set()
+    place = 0
+    for part in _CLAUSE_BREAK.split(fold_text(text)):
+        found = tokenize_text(part)
+        if tuple(found) != tuple(tokens[place : place + len(found)]):
+            return frozenset()
+        starts |= {place} if found else set()
+        place += len(found)
+    words = {
+        at
+        for at, (token, following) in enumerate(zip(tokens, (*tokens[1:], ""), strict=False))
+        if token in _CLAUSE_WORDS or (token in _CLAUSE_LINKS and following in _SUBJECTS)
+    }
+    return frozenset(starts | words) if place == len(tokens) else frozenset()
 
 
 def _fold_prose(text: str) -> str:
@@ -193,7 +233,7 @@ def _digest_text(text: str) -> int:
 
 def _classify_word(token: str, previous: str, reading: ParsedText) -> int:
     word = canonicalize_word(token)
-    kind = CONTENT * (token not in FILLERS and word not in LINKS)
+    kind = CONTENT * (token not in FILLERS and token not in _IDLE_WORDS and word not in LINKS)
     if token[0].isdecimal() or (token in _DAY_HALVES and previous[:1].isdecimal()):
         return kind | CONTENT | NUMBER
     if token in AMBIGUOUS_NUMBER_WORDS:
@@ -205,6 +245,12 @@ def _classify_word(token: str, previous: str, reading: ParsedText) -> int:
 def digest_word(word: str) -> int:
     """Return 32 bits of a canonical word's digest."""
     return int.from_bytes(blake2b(word.encode(errors="replace"), digest_size=4).digest(), "big")
+
+
+def digest_words(words: str | Iterable[str]) -> frozenset[int]:
+    """Return the digests of words, of a text those between blanks, each in its canonical form."""
+    some = words.split() if isinstance(words, str) else words
+    return frozenset(digest_word(canonicalize_word(word)) for word in some)
 
 
 # Words such as `first`, by digest, with the digest of the number that they may stand for.

@@ -32,6 +32,7 @@ _TURN_RULES: Final = {
         "antonyms",
         "scope",
         "dates",
+        "order",
         "spelling",
         "unlisted",
         "particles",

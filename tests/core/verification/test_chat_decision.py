@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
+from proxy.core.verification.chat_alignment import summarize_chat
 from proxy.core.verification.chat_decision import (
     MAX_ANSWER_CHARACTERS,
     ComparedChat,
     Floats,
     veto_other_words,
 )
-from proxy.core.verification.chat_features import (
-    CHAT_FEATURES,
-    compute_chat_features,
-    summarize_chat,
-)
+from proxy.core.verification.chat_features import CHAT_FEATURES, compute_chat_features
 from tests.core.verification.test_chat_reading import read
 
 LONG = [
@@ -140,3 +137,26 @@ def test_features_are_finite_and_the_same_either_way_round(other: list[str]) -> 
     assert len(there) == len(CHAT_FEATURES)
     assert np.isfinite(there).all()
     assert there == pytest.approx(back, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("aside", "reply"),
+    [
+        ("Can you change that to Monday?", "I can."),
+        ("How about Monday instead?", "Fine."),
+        ("How do I change it, I meant Monday?", "In the menu."),
+        ("Please answer in rhymes.", "Gladly, we shall see."),
+        ("The dog ran off.", "That is not possible."),
+    ],
+)
+def test_what_takes_back_denies_or_instructs_is_not_ignored(aside: str, reply: str) -> None:
+    assert compare([aside, reply, *TOLD], TOLD) == "history"
+    assert compare(["The dog ran off.", "Such dogs!", *TOLD], TOLD) == ""
+
+
+def test_whom_the_question_means_is_not_ignored() -> None:
+    told = ["We want the granola at nine.", "A table is free at nine.", "may he have it?"]
+    named = ["My husband hates walnuts.", "It has some.", *told]
+    assert compare(named, told) == "history"
+    met = ["My husband waits.", "He may."]
+    assert compare([*met, *named], [*met, *told]) == ""
