@@ -32,6 +32,8 @@ _PLACED_WORDS = (
 # Shared part of the shorter sentence's content from which on both say the same in another order;
 # with less, each says something of its own, which is counted as that.
 _MIN_OVERLAP = 0.6
+# Shared words of a sentence whose pairs are looked at; in a longer one every other order counts.
+_MAX_ORDERED_WORDS = 64
 _LINKS = digest_words(LINKS | {"since", "until", "till", "during", "as", "per"})
 _LEADS, _FREE = digest_words(_SUBORDINATORS), digest_words(_FREE_WORDS)
 _FREE_TIE = -1
@@ -60,6 +62,8 @@ def differ_in_order(one: SentenceReading, other: SentenceReading) -> bool:
     here, there = ([word for word in each.words if word in shared] for each in (one, other))
     if here == there or len(shared) < _MIN_OVERLAP * min(len(ours), len(theirs)):
         return False
+    if len(here) > _MAX_ORDERED_WORDS:
+        return True
     # Words that are said twice have no place of their own.
     if len(here) > len(shared) or len(there) > len(shared):
         return not (_holds_clauses(one, other) or _holds_clauses(other, one))

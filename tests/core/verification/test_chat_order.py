@@ -77,3 +77,13 @@ def test_any_other_order_is_another_matter(one: str, other: str) -> None:
 def test_sentences_that_share_few_words_have_no_order() -> None:
     one = "I drove from Seattle to see my sister and the new baby in Oslo."
     assert not differs(one, "Oslo hosts a fair about boats this week, and Seattle one on trains.")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(40, False), (100, True)])
+def test_in_a_long_sentence_every_other_order_counts(count: int, expected: bool) -> None:
+    """Nobody waits for the pairs of thousands of words."""
+    words = [
+        f"{first}{second}{third}x" for first in "bcdfg" for second in "aeiou" for third in "bcdf"
+    ]
+    tail = " ".join(words[:count])
+    assert differs(f"On Monday I carry {tail}.", f"I carry {tail} on Monday.") == expected
