@@ -39,7 +39,7 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(require_POST(self.test_connection))
-        own = path("<int:upstream>/test/", page, name="upstream-test-connection")
+        own = path("<int:upstream>/test/", page, name="proxy_upstream_test")
         return [own, *super().get_urls()]
 
     def test_connection(self, request: HttpRequest, upstream: int) -> HttpResponse:
