@@ -3,7 +3,7 @@ decided in this process by what the gateway decides with."""
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,7 @@ class Tools:
     embedder: OnnxEmbedder
     verifier: AlignmentVerifier
     breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
+    foreign_languages: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class Judge:
