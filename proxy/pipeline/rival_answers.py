@@ -62,6 +62,10 @@ async def has_rival(
     Also if one may, but cannot be read in time.
     """
     least = compute_rival_score(score, threshold)
+    if least > 1:
+        return (
+            False  # equivalent texts: no other question fits as well, also while nobody can score
+        )
     judged = {each.entry_id: each for each in call.candidate_verdicts}
     for other in call.candidates:
         known = judged.get(other.entry_id)

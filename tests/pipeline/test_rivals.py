@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
@@ -139,6 +140,30 @@ async def test_a_neighbour_that_cannot_be_read_in_time_may_be_a_rival() -> None:
 async def test_an_equivalent_question_has_no_rival() -> None:
     world = await open_world({NEXT: 0.99}, {"where is the STATION": LEFT, NEXT: RIGHT})
     assert (await look_up(world)).tier == "semantic"
+
+
+async def test_an_equivalent_question_has_no_rival_while_nobody_can_score() -> None:
+    answers = {"where is the STATION": LEFT, NEXT: RIGHT}
+    world = await open_world({}, answers)
+    world.tools = replace(world.tools, verifier=None)
+    assert (await look_up(world)).tier == "semantic"
+
+
+async def test_of_two_equivalent_questions_the_nearest_is_served() -> None:
+    world = await open_world({}, {"where is the STATION": LEFT})
+    other = next(iter(world.semantic.entries.values()))
+    envelope = replace(
+        decode(other.envelope),
+        entry_id="another",
+        question="Where is the station!",
+        completion=orjson.dumps(completion(RIGHT)),
+    )
+    world.semantic.entries["another"] = replace(
+        other, entry_id="another", question=envelope.question, envelope=encode(envelope)
+    )
+    call = await look_up(world)
+    assert call.tier == "semantic"
+    assert [each.entry_id for each in call.candidate_verdicts] == [other.entry_id]
 
 
 async def test_an_answer_given_within_a_chat_is_no_rival() -> None:
