@@ -176,7 +176,7 @@ def slow(upstream: MockUpstream) -> Iterator[MockUpstream]:
 
 def test_chunks_are_relayed_as_they_arrive(gateway: Gateway, slow: MockUpstream, plan: str) -> None:
     slow.says = completion("one two three")
-    began, arrivals = time.monotonic(), []
+    arrivals = []
     headers = {"authorization": f"Bearer {gateway.virtual_key}"}
     body = {
         "model": ROUTE,
@@ -187,9 +187,9 @@ def test_chunks_are_relayed_as_they_arrive(gateway: Gateway, slow: MockUpstream,
     with httpx.stream(
         "POST", f"{gateway.url}/v1/chat/completions", json=body, headers=headers
     ) as response:
-        arrivals += [time.monotonic() - began for line in response.iter_lines() if line]
+        arrivals += [time.monotonic() for line in response.iter_lines() if line]
     assert len(arrivals) >= 4
-    assert arrivals[0] < 0.3 < arrivals[-1] - arrivals[0]
+    assert arrivals[-1] - arrivals[0] > slow.pause  # of a buffered answer all arrive at once
 
 
 def test_a_stream_cut_by_the_upstream_is_never_stored(
