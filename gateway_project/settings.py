@@ -56,6 +56,7 @@ SPOOL_MEMORY_BYTES = (
 EMBEDDER = environment.read_text("TOKENTHRIFT_EMBEDDER", "minilm")
 VERIFIER = environment.read_text("TOKENTHRIFT_VERIFIER", "minilm")
 CONFIG_SOURCE = environment.read_text("TOKENTHRIFT_CONFIG")
+LOCK_MANAGED = environment.read_flag("TOKENTHRIFT_LOCK_MANAGED")
 COMPARED_LANGUAGES = environment.read_word_list("TOKENTHRIFT_LANGUAGES", "en")
 COMPRESSORS = environment.read_integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = (
@@ -326,10 +327,11 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
-    "DESCRIPTION": "Token-saving plans and what they saved.",
+    "DESCRIPTION": "Token-saving plans, the gateway's configuration, and what was saved.",
     "VERSION": VERSION,
     "PREPROCESSING_HOOKS": ["plans.api.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"KeyStateEnum": "proxy.config_api.serializers.STATES"},
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -22,6 +22,18 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
+from proxy.config_api.keys import KeyRotationView, KeysView, KeyView
+from proxy.config_api.plans import PlansView, PlanView
+from proxy.config_api.views import (
+    PricesView,
+    PriceView,
+    RoutesView,
+    RouteView,
+    TenantsView,
+    TenantView,
+    UpstreamsView,
+    UpstreamView,
+)
 from proxy.entries.api import PlanEntriesView
 from proxy.entries.invalidate_api import PlanInvalidateView
 from proxy.explain.api import PlanExplainView
@@ -83,8 +95,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="plan-trial-page",
     ),
     path("admin/", admin.site.urls),
-    *build_slash_routes("token-saving/plans", api_views.PlansView.as_view(), "plans"),
-    *build_slash_routes("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
+    *build_slash_routes("token-saving/plans", PlansView.as_view(), "plans"),
+    *build_slash_routes("token-saving/plans/<str:plan>", PlanView.as_view(), "plan"),
     *build_slash_routes(
         "token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"
     ),
@@ -111,6 +123,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *build_slash_routes(
         "token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"
     ),
+    *build_slash_routes("token-saving/upstreams", UpstreamsView.as_view(), "upstreams"),
+    *build_slash_routes("token-saving/routes", RoutesView.as_view(), "routes"),
+    *build_slash_routes("token-saving/tenants", TenantsView.as_view(), "tenants"),
+    *build_slash_routes("token-saving/prices", PricesView.as_view(), "prices"),
+    *build_slash_routes("token-saving/keys", KeysView.as_view(), "keys"),
+    *build_slash_routes(
+        "token-saving/keys/<path:name>/rotate", KeyRotationView.as_view(), "key-rotate"
+    ),
+    # Names may have slashes, as `smart/balanced` has: the view drops the last one.
+    path("token-saving/upstreams/<path:name>", UpstreamView.as_view(), name="upstream"),
+    path("token-saving/routes/<path:name>", RouteView.as_view(), name="route"),
+    path("token-saving/tenants/<path:name>", TenantView.as_view(), name="tenant"),
+    path("token-saving/prices/<path:name>", PriceView.as_view(), name="price"),
+    path("token-saving/keys/<path:name>", KeyView.as_view(), name="key"),
     *build_slash_routes("token-saving/resolve", PlanResolutionView.as_view(), "plan-resolve"),
     *build_slash_routes("token-saving/stats", AllStatsView.as_view(), "stats"),
     *build_slash_routes(

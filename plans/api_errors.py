@@ -1,7 +1,8 @@
 """Errors of the management API, each with its HTTP status.
 
 ApiError
-+- InvalidPlan        400   a field is invalid: `param` names it
++- InvalidFields      400   fields are invalid: `param` names the first
+|  +- InvalidPlan
 +- TenantNotFound     404
 +- PlanNotFound       404   no such plan, or another owner's: both look the same
 +- KeyNotFound        404   likewise
@@ -9,6 +10,11 @@ ApiError
 +- PlanNameConflict   409
 +- VersionConflict    409   the plan was changed meanwhile
 +- PlanInUse          409   the plan is somebody's default
++- ObjectNotFound     404   no such upstream, route or price
++- ObjectInUse        409   something refers to the object
++- PreconditionFailed 412   the object is not at the version of If-Match
++- KeyNotLive         409   the key is revoked, expired or replaced
++- ManagedObjectLocked 403  a configuration file says what the object is
 """
 
 from typing import ClassVar
@@ -26,8 +32,8 @@ class ApiError(Exception):
         self.param = param
 
 
-class InvalidPlan(ApiError):
-    """A plan with invalid fields.
+class InvalidFields(ApiError):
+    """An object with invalid fields.
 
     `problems` maps dotted field names to descriptions, in the order of the fields; it is never
     empty.
@@ -40,6 +46,10 @@ class InvalidPlan(ApiError):
             " ".join(f"{name}: {problem}" for name, problem in problems.items()) if param else text,
             param=param or None,
         )
+
+
+class InvalidPlan(InvalidFields):
+    """A plan with invalid fields."""
 
 
 class TenantNotFound(ApiError):
@@ -74,3 +84,28 @@ class VersionConflict(ApiError):
 class PlanInUse(ApiError):
     status = 409
     code = "plan_in_use"
+
+
+class KeyNotLive(ApiError):
+    status = 409
+    code = "key_not_live"
+
+
+class ManagedObjectLocked(ApiError):
+    status = 403
+    code = "managed_object"
+
+
+class ObjectNotFound(ApiError):
+    status = 404
+    code = "object_not_found"
+
+
+class ObjectInUse(ApiError):
+    status = 409
+    code = "object_in_use"
+
+
+class PreconditionFailed(ApiError):
+    status = 412
+    code = "precondition_failed"

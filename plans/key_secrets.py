@@ -10,11 +10,13 @@ import re
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 KeyKind = Literal["tt", "tta"]
 VIRTUAL_KEY_KIND: KeyKind = "tt"
 ADMIN_KEY_KIND: KeyKind = "tta"
+# Of a key that a secret store gave: of 43 random characters nearly all have more.
+MIN_DISTINCT_CHARACTERS: Final = 16
 _KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
 
 
@@ -40,6 +42,13 @@ def is_well_formed(secret: str, kind: KeyKind) -> bool:
     """Whether the text has the format of a key of that kind."""
     match = _KEY_PATTERN.fullmatch(secret)
     return match is not None and match[1] == kind
+
+
+def check_given_secret(secret: str) -> str:
+    """Return a virtual key's secret that somebody chose, if it is strong. Raises ValueError."""
+    if not is_well_formed(secret, VIRTUAL_KEY_KIND) or len(set(secret)) < MIN_DISTINCT_CHARACTERS:
+        raise ValueError("Must be tt- and 43 random characters, as `manage.py new_secret` prints.")
+    return secret
 
 
 # Keys in use are memoized, so the process holds them in memory.

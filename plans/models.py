@@ -1,9 +1,11 @@
 """Models of the configuration: tenants, keys, token-saving plans and prices."""
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.validators import (
     BaseValidator,
@@ -13,6 +15,7 @@ from django.core.validators import (
 )
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from plans import price_terms
 from plans.fields import (
@@ -60,6 +63,36 @@ def check_default_plan(plan: "Plan | None", tenant_id: int | None) -> None:
         )
 
 
+class ManagedMark(models.Model):
+    """That a configuration file says what an object is: which file, applied when and by whom.
+
+    `source`: the file or folder given to `manage.py apply`; `file`: which file of it.
+    """
+
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.BigIntegerField()
+    marked = GenericForeignKey("content_type", "object_id")
+    source = models.CharField(max_length=500)
+    file = models.CharField(max_length=500)
+    applied_at = models.DateTimeField()
+    applied_by = models.CharField(max_length=220)
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = "mark of a configuration file"
+        constraints = (
+            models.UniqueConstraint(fields=("content_type", "object_id"), name="one_managed_mark"),
+        )
+
+    def __str__(self) -> str:
+        return self.file
+
+
+def managed_mark_relation() -> GenericRelation:
+    """Build the relation to an object's mark, one at most, which goes when the object goes."""
+    return GenericRelation(ManagedMark)
+
+
 def all_routes() -> list[str]:
     return [ALL_ROUTES]
 
@@ -99,6 +132,8 @@ class Tenant(models.Model):
         "Applies where a request names no plan and its key has no default. Empty: the route's."
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    managed_marks = managed_mark_relation()
+    history = ConfigHistory()
 
     class Meta:
         ordering = ("slug",)
@@ -119,7 +154,8 @@ class Membership(models.Model):
         primary_key=True,
         related_name="membership",
     )
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="members")
+    # Without a tenant they would belong to the platform, and see every tenant.
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="members")
 
     def __str__(self) -> str:
         return f"{self.user} of {self.tenant}"
@@ -159,8 +195,15 @@ class Key(models.Model):
         return f"{self.name} ({self.prefix}...)"
 
 
+KeyState = Literal["live", "paused", "replaced", "expired", "revoked"]
+
+
 class VirtualKey(Key):
-    """A key of one tenant for SDK clients; valid for /v1 only."""
+    """A key of one tenant for SDK clients; valid for /v1 only.
+
+    A key with a `successor` is its former secret, which works until `expires_at`: routes, default
+    plan and pause are the successor's.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     expires_at = models.DateTimeField(
@@ -177,10 +220,41 @@ class VirtualKey(Key):
     default_plan = default_plan_field(
         "Applies where a request names no plan. Empty: the tenant's default."
     )
+    paused = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Refused (403) with a message that says so, until it is resumed.",
+    )
+    successor = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="predecessors",
+        help_text="The key that replaced it. Until it expires, both secrets work.",
+    )
+    managed_marks = managed_mark_relation()
     history = ConfigHistory(leaving_out=("digest",))
 
     def clean(self) -> None:
         check_default_plan(self.default_plan, self.tenant_id)
+
+    @property
+    def current(self) -> "VirtualKey":
+        """The key whose routes, default plan and pause hold: its successor, else itself."""
+        return self.successor or self
+
+    @property
+    def state(self) -> KeyState:
+        """What requests with its secret meet now."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        if self.current.paused:
+            return "paused"
+        return "replaced" if self.successor_id else "live"
 
 
 class AdminKey(Key):
@@ -277,6 +351,7 @@ class Plan(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    managed_marks = managed_mark_relation()
     history = ConfigHistory()
 
     class Meta:
@@ -397,6 +472,7 @@ class ModelPrice(models.Model):
         default=False, help_text="Set when a person changed the row: updates leave it alone."
     )
     updated_at = models.DateTimeField(auto_now=True)
+    managed_marks = managed_mark_relation()
     history = ConfigHistory()
 
     class Meta:

@@ -41,9 +41,12 @@ def load_live_keys() -> dict[str, KeySnapshot]:
 
 
 def list_live_keys() -> QuerySet[VirtualKey]:
-    """Return the virtual keys that are neither revoked nor expired, with their tenants."""
+    """Return the virtual keys that are neither revoked nor expired, with their tenants.
+
+    Paused ones and former secrets that still work are among them.
+    """
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
-    return VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
+    return VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant", "successor")
 
 
 def find_live_key(owner: Tenant | None, key: str) -> VirtualKey:
@@ -54,7 +57,8 @@ def find_live_key(owner: Tenant | None, key: str) -> VirtualKey:
     keys = list_live_keys() if owner is None else list_live_keys().filter(tenant=owner)
     if (number := parse_positive(key)) is not None and (row := keys.filter(pk=number).first()):
         return row
-    found = list(keys.filter(name=key)[:2]) if key.isprintable() else []
+    # By its name a key is found, not its former secrets.
+    found = list(keys.filter(name=key, successor=None)[:2]) if key.isprintable() else []
     if not found:
         raise KeyNotFound("No live virtual key of that id or name.", param="key")
     if len(found) > 1:
@@ -62,18 +66,36 @@ def find_live_key(owner: Tenant | None, key: str) -> VirtualKey:
     return found[0]
 
 
+def find_key(owner: Tenant | None, key: str) -> VirtualKey | None:
+    """Return the key of that id, revoked or not, else the one in use of that name, else None.
+
+    Of any tenant if `owner` is None. Raises AmbiguousKey.
+    """
+    keys = VirtualKey.objects.select_related("tenant", "successor__tenant", "default_plan")
+    keys = keys if owner is None else keys.filter(tenant=owner)
+    if (number := parse_positive(key)) is not None:
+        return keys.filter(pk=number).first()
+    found = list(keys.filter(name=key, revoked_at=None, successor=None)[:2])
+    if len(found) > 1:
+        raise AmbiguousKey("Several keys have that name: give the id.", param="key")
+    return found[0] if found else None
+
+
 def build_key_snapshot(key: VirtualKey) -> KeySnapshot:
     """Build the frozen copy of a key that the request path uses."""
+    current = key.current
+    moments = [each.timestamp() for each in (key.expires_at, current.expires_at) if each]
     return KeySnapshot(
         id=key.pk,
         name=key.name,
         digest=key.digest,
         tenant_id=key.tenant_id,
         tenant=key.tenant.slug,
-        routes=frozenset(key.routes),
-        default_plan_id=key.default_plan_id,
+        routes=frozenset(current.routes),
+        default_plan_id=current.default_plan_id,
         tenant_plan_id=key.tenant.default_plan_id,
-        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        expires_at=min(moments, default=None),
+        paused=current.paused,
     )
 
 

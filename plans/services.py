@@ -15,6 +15,7 @@ from django.utils import timezone
 from plans import (
     capabilities,
     key_secrets,
+    managed_marks,
     presets,
     price_terms,
     published_prices,
@@ -64,8 +65,8 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     applied one after the other. A `reason` goes to the plan's history. Raises PlanNotFound,
     InvalidPlan, PlanNameConflict or VersionConflict.
     """
-    expected, body = _split_version(body)
-    reason, changes = _split_reason(body)
+    expected, body = split_version(body)
+    reason, changes = split_reason(body)
     for _ in range(MAX_CHANGE_ATTEMPTS):
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
@@ -85,9 +86,13 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
 
 @transaction.atomic
 def delete_plan(*, owner: Tenant | None, name: str) -> None:
-    """Delete the plan. Raises PlanNotFound, or PlanInUse while it is somebody's default."""
+    """Delete the plan.
+
+    Raises PlanNotFound, PlanInUse while it is somebody's default, or ManagedObjectLocked.
+    """
     lock_configuration()  # or it could become a default meanwhile
     plan = selectors.find_plan(owner, name)
+    managed_marks.refuse_locked(plan)
     try:
         if not Plan.objects.filter(pk=plan.pk).delete()[0]:
             raise PlanNotFound("No plan of that name.", param="plan")
@@ -132,7 +137,7 @@ def _read_columns(half: PlanHalf, settings: object) -> dict[str, Any]:
     return {each.column: getattr(settings, each.name) for each in list_settings(half)}
 
 
-def _split_version(body: object) -> tuple[int | None, object]:
+def split_version(body: object) -> tuple[int | None, object]:
     if not isinstance(body, dict) or "version" not in body:
         return None, body
     version = body["version"]
@@ -148,7 +153,7 @@ def _split_version(body: object) -> tuple[int | None, object]:
     return version, {name: value for name, value in body.items() if name != "version"}
 
 
-def _split_reason(body: object) -> tuple[str | None, object]:
+def split_reason(body: object) -> tuple[str | None, object]:
     if not isinstance(body, dict) or "reason" not in body:
         return None, body
     reason = body["reason"]
@@ -214,8 +219,9 @@ def update_row(
 
     `read_version`: `records.compute_row_version` of the row that the change was made from.
     Afterwards `row` has the values as stored. Raises VersionConflict, or IntegrityError for a
-    duplicate.
+    duplicate, or ManagedObjectLocked.
     """
+    managed_marks.refuse_locked(row)
     saved = lock_row(row)
     if saved is None:
         raise VersionConflict(f"{row} was deleted meanwhile.", param="version")
@@ -299,9 +305,11 @@ def issue_admin_key(*, name: str, tenant: Tenant | None = None) -> tuple[AdminKe
 def revoke_key(*, key: VirtualKey | AdminKey) -> None:
     """Revoke the key: an admin key at once, a virtual key within two seconds.
 
-    Revoking again changes nothing.
+    Former secrets of it go too. Revoking again changes nothing.
     """
     if key.revoked_at is None:
+        for former in key.predecessors.all() if isinstance(key, VirtualKey) else ():
+            revoke_key(key=former)
         key.revoked_at = timezone.now()
         columns = ["revoked_at"]
         if isinstance(key, VirtualKey):
@@ -370,6 +378,19 @@ def follow_published_prices(prices: Iterable[ModelPrice]) -> int:
     for row in rows:
         records.record_change(row, reason=PUBLISHED_PRICES_REASON)
     return len(rows)
+
+
+@transaction.atomic
+def unset_price(price: ModelPrice) -> None:
+    """Let a price follow the published one again; delete it if none is published.
+
+    Raises ManagedObjectLocked.
+    """
+    managed_marks.refuse_locked(price)
+    if (price.provider, price.model) in published_prices.load_published_prices():
+        follow_published_prices([price])
+    else:
+        price.delete()
 
 
 def _build_price_columns(price: Price) -> dict[str, Any]:

@@ -130,3 +130,5 @@ class KeySnapshot:
     tenant_plan_id: int | None = None
     # In epoch seconds.
     expires_at: float | None = None
+    # Known, and refused until it is resumed.
+    paused: bool = False

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
-from plans.models import default_plan_field
+from plans.models import default_plan_field, managed_mark_relation
 from plans.records import ConfigHistory
 from proxy.core.config import DEFAULT_READ_TIMEOUT_SECONDS
 from stats.models.cache_entries import CacheEntry
@@ -57,6 +57,7 @@ class Upstream(models.Model):
         help_text="Ask for usage in streams (stream_options). Off for providers that refuse it.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    managed_marks = managed_mark_relation()
     history = ConfigHistory(leaving_out=("encrypted_key",))
 
     class Meta:
@@ -90,6 +91,7 @@ class Route(models.Model):
         "its tenant has a default. Empty: no plan.",
         limit_choices_to={"tenant": None},
     )
+    managed_marks = managed_mark_relation()
     history = ConfigHistory()
 
     class Meta:

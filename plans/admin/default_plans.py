@@ -13,6 +13,8 @@ MAX_LINKED_ROUTES: Final = 5  # on a key's page
 
 def describe_default_plan(key: VirtualKey) -> str:
     """Say which plan applies to the key's requests that name none, and why."""
+    if key.successor is not None:
+        return f"As {key.successor}, which replaced this key, says."
     if key.default_plan is not None:
         return f"{key.default_plan}, the default of this key."
     if key.tenant.default_plan is not None:

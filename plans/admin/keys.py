@@ -1,13 +1,15 @@
 """Admin pages of virtual keys and admin keys."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 
-from plans import services
+from plans import capabilities, services
 from plans.admin.default_plans import (
     MAX_LINKED_ROUTES,
     build_resolve_url,
@@ -15,7 +17,10 @@ from plans.admin.default_plans import (
     list_key_routes,
 )
 from plans.admin.history import HistoryMixin
+from plans.admin.managed_objects import ManagedObjectMixin
+from plans.admin.pause_actions import pause_keys, resume_keys
 from plans.admin.revoke_action import AnyKey, revoke_keys
+from plans.admin.rotate_action import rotate_key
 from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.client_snippets import build_key_snippets
 from plans.forms.edit_conflicts import EditConflictMixin
@@ -27,12 +32,12 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
     """Base of both key pages: keys are created, shown once, revoked; no page shows the digest."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
-    list_filter = ("tenant",)
-    list_select_related = ("tenant",)
+    list_filter: ClassVar[tuple[str, ...]] = ("tenant",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
     search_fields = ("name", "prefix", "tenant__slug")
     search_help_text = "By name, owner, or the first characters of the key"
     empty_value_display = "–"
-    actions = (revoke_keys,)
+    actions: tuple[Any, ...] = (revoke_keys,)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: AnyKey | None = None
@@ -65,16 +70,71 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
         return TemplateResponse(request, "admin/key_created.html", context)
 
 
+def _load_uses(keys: Collection[VirtualKey]) -> None:
+    """Keep with each key how it was used of late."""
+    found = capabilities.get_capabilities().count_key_uses([key.pk for key in keys])
+    for key in keys:
+        key.__dict__["use"] = found.get(key.pk)
+
+
 @admin.register(VirtualKey)
-class VirtualKeyAdmin(KeyAdmin):
+class VirtualKeyAdmin(ManagedObjectMixin, KeyAdmin):
     form = VirtualKeyForm
-    list_display = ("name", "prefix", "tenant", "created_at", "expires_at", "live")
+    list_display = (
+        "name",
+        "prefix",
+        "tenant",
+        "state_text",
+        "last_used",
+        "expires_at",
+        "created_at",
+    )
+    list_filter = ("tenant", "paused")
+    list_select_related = ("tenant", "successor")
+    actions = (pause_keys, resume_keys, rotate_key, revoke_keys)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: AnyKey | None = None
     ) -> tuple[str, ...]:
         shown = super().get_readonly_fields(request, obj)
-        return (*shown, "plan_without_name") if obj else shown
+        if not isinstance(obj, VirtualKey):
+            return shown
+        # What a former secret may do, its successor says.
+        others = ("name", "routes", "default_plan", "paused") if obj.successor_id else ()
+        return (*shown, *others, "state_text", "last_used", "plan_without_name")
+
+    def get_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> Any:
+        """Return the form's fields, the present state first."""
+        names = list(super().get_fields(request, obj))
+        first = [name for name in ("name", "tenant", "state_text", "last_used") if name in names]
+        return [*first, *(name for name in names if name not in first)]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualKey]:
+        return super().get_queryset(request).select_related("successor")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Add when the page's keys were used last, with one query for all of them."""
+        shown = super().get_changelist_instance(request)
+        _load_uses(shown.result_list)
+        return shown
+
+    @admin.display(description="State")
+    def state_text(self, key: VirtualKey) -> str:
+        """Say what requests with the key meet now."""
+        if key.successor and key.state in {"replaced", "paused"}:
+            paused = ", paused" if key.state == "paused" else ""
+            until = f" until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else ""
+            return f"replaced by {key.successor.prefix}…, works{until}{paused}"
+        return key.state
+
+    @admin.display(description="Last used")
+    def last_used(self, key: VirtualKey) -> str:
+        if "use" not in key.__dict__:
+            _load_uses([key])
+        use = key.__dict__["use"]
+        if use is None or use.last_at is None:
+            return "not within 90 days"
+        return f"{use.last_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="Where no plan is named")
     def plan_without_name(self, key: VirtualKey) -> str:

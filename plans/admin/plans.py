@@ -10,9 +10,11 @@ from django.utils.html import format_html
 
 from plans import capabilities
 from plans.admin.confirm_change import ConfirmChangeMixin
+from plans.admin.guarded_deletion import GuardedDeletionMixin
 from plans.admin.history import HistoryMixin
 from plans.admin.import_export import ImportExportMixin
 from plans.admin.invalidate_action import forget_answers
+from plans.admin.managed_objects import ManagedObjectMixin
 from plans.admin.prefill import PrefillMixin, clone
 from plans.admin.summary import summarize_plan
 from plans.admin.tenant_scope import TenantScopedAdmin
@@ -39,6 +41,8 @@ def _build_fieldset(section: FormSection) -> tuple[str, Any]:
 
 @admin.register(Plan)
 class PlanAdmin(
+    ManagedObjectMixin,
+    GuardedDeletionMixin,
     ConfirmChangeMixin,
     EditConflictMixin,
     HistoryMixin,

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from plans import services
 from plans.admin.history import HistoryMixin
 from plans.admin.import_export import ImportExportMixin
+from plans.admin.managed_objects import ManagedObjectMixin, refuse_locked_rows
 from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import ModelPriceForm
@@ -17,7 +18,9 @@ from plans.models import ModelPrice
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ImportExportMixin, TenantScopedAdmin):
+class ModelPriceAdmin(
+    ManagedObjectMixin, EditConflictMixin, HistoryMixin, ImportExportMixin, TenantScopedAdmin
+):
     tenant_column = ""
     form = ModelPriceForm
     resource = PriceResource()
@@ -46,6 +49,8 @@ class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ImportExportMixin, Tenant
 
     @admin.action(description="Go back to the published prices", permissions=["change"])
     def follow_published(self, request: HttpRequest, queryset: QuerySet[ModelPrice]) -> None:
+        if refuse_locked_rows(self, request, queryset):
+            return
         count = services.follow_published_prices(queryset)
         self.message_user(
             request, f"{count} prices follow genai-prices again, where it lists them."

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from plans import capabilities, services
+from plans.admin.managed_objects import refuse_locked_rows
 from plans.capabilities import KeyUsage
 from plans.models import AdminKey, VirtualKey
 
@@ -40,6 +41,8 @@ def revoke_keys(
     A key used within a day is revoked only if its name is typed.
     """
     live = queryset.filter(revoked_at=None)
+    if page.model is VirtualKey and refuse_locked_rows(page, request, live):
+        return None
     keys = list(live.select_related("tenant")[:MAX_KEYS_PER_PAGE])
     if not keys:
         page.message_user(request, "The selected keys are revoked already.")

@@ -3,6 +3,9 @@
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
+from plans.admin.guarded_deletion import GuardedDeletionMixin
+from plans.admin.history import HistoryMixin
+from plans.admin.managed_objects import ManagedObjectMixin
 from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import TenantForm
@@ -10,7 +13,9 @@ from plans.models import Tenant, TenantUsage
 
 
 @admin.register(Tenant)
-class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
+class TenantAdmin(
+    ManagedObjectMixin, GuardedDeletionMixin, EditConflictMixin, HistoryMixin, TenantScopedAdmin
+):
     tenant_column = "id"
     form = TenantForm
     list_display = ("slug", "name", "cached_usage", "created_at")

@@ -14,7 +14,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from plans import key_secrets, selectors
-from plans.access import get_user_tenant
+from plans.access import TENANT_PERMISSIONS, get_user_tenant
 from plans.api_errors import TenantNotFound
 from plans.models import AdminKey, Tenant
 
@@ -97,6 +97,27 @@ class IsAdministrator(BasePermission):
             and user.is_staff
             and any(user.has_perm(name) for name in names)
         )
+
+
+class MayManageObjects(IsAdministrator):
+    """Permission for views of one kind of object (`kind_label`: "app.model").
+
+    PUT may create and replace, so it takes both permissions; of other methods a view can name
+    another action (`needs`). A tenant's key may do what a tenant's people may be granted.
+    """
+
+    message = "This key or account may not do that with these objects."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        app, model = view.kind_label.split(".")
+        method = request.method or ""
+        action = getattr(view, "needs", None) or ACTION_BY_METHOD.get(method, "change")
+        actions = ("add", "change") if method == "PUT" else (action,)
+        names = [f"{app}.{action}_{model}" for action in actions]
+        user: Any = request.user
+        if isinstance(user, Administrator):
+            return user.tenant is None or TENANT_PERMISSIONS.issuperset(names)
+        return bool(user and user.is_authenticated and user.is_staff and user.has_perms(names))
 
 
 def get_own_tenant(request: Request) -> Tenant | None:

@@ -163,11 +163,6 @@ class PlanChangeSerializer(PlanSerializer):
     )
 
 
-class PlanListSerializer(serializers.Serializer[Any]):
-    object = serializers.CharField(default="list")
-    data = PlanSerializer(many=True)  # type: ignore[assignment]  # a field, which the metaclass takes away
-
-
 class EngineSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="What a plan says.")
     title = serializers.CharField()

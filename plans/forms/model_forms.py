@@ -291,20 +291,21 @@ class VirtualKeyForm(EditConflictForm):
 
     class Meta:
         model = VirtualKey
-        fields = ("name", "tenant", "routes", "default_plan", "expires_at")
+        fields = ("name", "tenant", "routes", "default_plan", "expires_at", "paused")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Django gives a date with a time two inputs and one label, which names neither.
+        expiry = self.fields.get("expires_at")  # absent where it may only be read
         for part, widget in zip(
-            ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
+            ("date", "time"), getattr(getattr(expiry, "widget", None), "widgets", ()), strict=False
         ):
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
         owner = self._get_owner()
         # The platform may still choose the tenant: `VirtualKey.clean` compares both.
         every = Plan.objects.select_related("tenant")
         _offer_default_plans(self, selectors.list_usable_plans(owner) if owner else every)
-        if owner:
+        if owner and "routes" in self.fields:
             accepted = capabilities.get_tenant_capabilities(owner).list_routes()
             self.fields[
                 "routes"

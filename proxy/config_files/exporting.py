@@ -11,7 +11,7 @@ from django.db import models
 from plans.api.serializers import PlanSerializer
 from plans.import_export.resources import EXCLUDED_FIELDS
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
-from proxy.config_files.applying import format_value
+from proxy.config_files.columns import format_value, get_default
 from proxy.config_files.fields import (
     KEY_FIELDS,
     PRICE_FIELDS,
@@ -63,7 +63,9 @@ def _export_upstream(row: Upstream) -> dict[str, Any]:
 
 
 def _export_tenant(row: Tenant) -> dict[str, Any]:
-    live = VirtualKey.objects.filter(tenant=row, revoked_at=None).order_by("name", "pk")
+    # A former secret that still works is not the key's own any more.
+    live = VirtualKey.objects.filter(tenant=row, revoked_at=None, successor=None)
+    live = live.order_by("name", "pk")
     for name, count in Counter(key.name for key in live).items():
         if count > 1:
             raise AmbiguousName(f"{row.slug} has {count} live keys named {name}: rename or revoke.")
@@ -96,8 +98,7 @@ def _export_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[
         if not field.column:
             continue
         value = getattr(row, field.column)
-        default = row._meta.get_field(field.column).get_default()  # type: ignore[union-attr]  # columns are no relations
-        if field.is_required or value != default:
+        if field.is_required or value != get_default(type(row), field):
             found[name] = _escape_variables(format_value(value))
     if "default_plan" in fields and (plan := getattr(row, "default_plan", None)):
         found["default_plan"] = plan.name

@@ -7,11 +7,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from plans import key_secrets
+from plans.key_rotation import MAX_OVERLAP
 from plans.pricing import BASE_RATE_NAMES
 
 ReadValue = Callable[[Any], Any]
-# Of a key that a secret store gave: of 43 random characters nearly all have more.
-MIN_DISTINCT_CHARACTERS: Final = 16
+MAX_OVERLAP_SECONDS: Final = int(MAX_OVERLAP.total_seconds())
+OVERLAP_MESSAGE: Final = f"Must be whole seconds, from 0 to {MAX_OVERLAP_SECONDS}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,15 @@ def read_amount(value: Any) -> Decimal:
 
 
 def read_key_secret(value: Any) -> str:
-    secret = read_text(value)
-    if (
-        not key_secrets.is_well_formed(secret, key_secrets.VIRTUAL_KEY_KIND)
-        or len(set(secret)) < MIN_DISTINCT_CHARACTERS
-    ):
-        raise ValueError("Must be tt- and 43 random characters, as `manage.py new_secret` prints.")
-    return secret
+    return key_secrets.check_given_secret(read_text(value))
+
+
+def read_overlap(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(OVERLAP_MESSAGE)
+    if not 0 <= value <= MAX_OVERLAP_SECONDS:
+        raise ValueError(OVERLAP_MESSAGE)
+    return value
 
 
 def read_plan_or_null(value: Any) -> str | None:
@@ -166,6 +169,13 @@ KEY_FIELDS: Final = {
         "expires_at",
         {"type": ["string", "null"], "format": "date-time"},
         "Refused from then on; null: never.",
+    ),
+    "paused": FileField(read_flag, "paused", _FLAG, "Refused (403) until it is resumed."),
+    "overlap": FileField(
+        read_overlap,
+        "",
+        {"type": "integer", "minimum": 0, "maximum": MAX_OVERLAP_SECONDS},
+        "Seconds that the former secret works on, when another is given.",
     ),
     "default_plan": _DEFAULT_PLAN,
 }

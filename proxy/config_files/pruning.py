@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from django.db.models import ProtectedError, RestrictedError
-
 from plans import capabilities, services
+from plans.api_errors import ObjectInUse
+from plans.deletion import delete_row
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
-from proxy.config_files.applying import REASON, ConfigApplier
+from proxy.config_files.object_writer import ObjectWriter
 from proxy.config_files.reader import BadConfigFile
 from proxy.models import Route, Upstream
 
@@ -18,37 +18,37 @@ class KeysInUse(Exception):
     """Keys that would be revoked were used within a day. The message names them."""
 
 
-def prune_objects(applier: ConfigApplier, *, revokes_used_keys: bool = False) -> None:
+def prune_objects(writer: ObjectWriter, *, revokes_used_keys: bool = False) -> None:
     """Delete plans, tenants, routes and upstreams, revoke keys, and let prices be the published.
 
     Only in sections that the document has. Raises KeysInUse, and BadConfigFile for an upstream or
     a plan that is still used.
     """
-    values = applier.document.values
-    keys = _find_keys(applier)
+    values = writer.document.values
+    keys = _find_keys(writer)
     if not revokes_used_keys:
         _refuse_used_keys(keys)
     for key in keys:
         services.revoke_key(key=key)
-        applier.note_change("revoke", "key", f"{key.tenant.slug}/{key.name}")
-    _delete(applier, "plan", _find_plans(applier))
+        writer.note_change("revoke", "key", f"{key.tenant.slug}/{key.name}")
+    _delete(writer, "plan", _find_plans(writer))
     if "tenants" in values:
-        _delete(applier, "tenant", Tenant.objects.exclude(slug__in=_names(values["tenants"])))
+        _delete(writer, "tenant", Tenant.objects.exclude(slug__in=_names(values["tenants"])))
     if "routes" in values:
-        _delete(applier, "route", Route.objects.exclude(name__in=_names(values["routes"])))
+        _delete(writer, "route", Route.objects.exclude(name__in=_names(values["routes"])))
     if "upstreams" in values:
-        _delete(applier, "upstream", Upstream.objects.exclude(name__in=_names(values["upstreams"])))
+        _delete(writer, "upstream", Upstream.objects.exclude(name__in=_names(values["upstreams"])))
     if "prices" in values:
-        _publish_prices(applier, _names(values["prices"]))
+        _publish_prices(writer, _names(values["prices"]))
 
 
 def _names(section: Any) -> list[str]:
     return list(section or ())
 
 
-def _find_keys(applier: ConfigApplier) -> list[VirtualKey]:
+def _find_keys(writer: ObjectWriter) -> list[VirtualKey]:
     """Find live keys that no file names, also those of tenants that go."""
-    tenants = applier.document.values.get("tenants")
+    tenants = writer.document.values.get("tenants")
     if tenants is None:
         return []
     live = VirtualKey.objects.filter(revoked_at=None).select_related("tenant").order_by("pk")
@@ -60,9 +60,9 @@ def _find_keys(applier: ConfigApplier) -> list[VirtualKey]:
     return found
 
 
-def _find_plans(applier: ConfigApplier) -> list[Plan]:
+def _find_plans(writer: ObjectWriter) -> list[Plan]:
     """Find plans that no file names; those of tenants that go are deleted with them."""
-    values = applier.document.values
+    values = writer.document.values
     found = []
     for plan in Plan.objects.select_related("tenant").order_by("pk"):
         said = (
@@ -85,24 +85,21 @@ def _refuse_used_keys(keys: Collection[VirtualKey]) -> None:
         raise KeysInUse(", ".join(used[:MAX_KEYS_LISTED]) + more)
 
 
-def _delete(applier: ConfigApplier, kind: str, rows: Iterable[Any]) -> None:
+def _delete(writer: ObjectWriter, kind: str, rows: Iterable[Any]) -> None:
     for row in rows:
         owner = getattr(row, "tenant", None)
         name = f"{owner.slug}/{row}" if owner else str(row)
-        row._change_reason = REASON
         try:
-            row.delete()
-        except (ProtectedError, RestrictedError):
-            text = f"The {kind} {name} is not in the file, and is used by what stays."
-            raise BadConfigFile([applier.document.make_problem((f"{kind}s",), text)]) from None
-        applier.note_change("delete", kind, name)
+            delete_row(row, reason=writer.rules.reason)
+        except ObjectInUse as error:
+            text = f"The {kind} {name} is not in the file. {error.message}"
+            raise BadConfigFile([writer.document.make_problem((f"{kind}s",), text)]) from None
+        writer.note_change("delete", kind, name)
 
 
-def _publish_prices(applier: ConfigApplier, names: Collection[str]) -> None:
-    """Let edited prices that no file names follow the published ones."""
-    rows = [row for row in ModelPrice.objects.filter(edited=True) if str(row) not in names]
-    if not rows:
-        return
-    services.follow_published_prices(rows)
-    for row in rows:
-        applier.note_change("delete", "price", str(row))
+def _publish_prices(writer: ObjectWriter, names: Collection[str]) -> None:
+    """Let edited prices that no file names follow the published ones; others go."""
+    for row in ModelPrice.objects.filter(edited=True):
+        if str(row) not in names:
+            services.unset_price(row)
+            writer.note_change("delete", "price", str(row))

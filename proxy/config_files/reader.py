@@ -56,10 +56,14 @@ class BadConfigFile(Exception):
 
 @dataclass(slots=True)
 class ConfigDocument:
-    """What the files say: sections by name, and the place of each value by its path."""
+    """What the files say: sections by name, and the place of each value by its path.
+
+    `source`: the file or folder.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[ValuePath, Place] = field(default_factory=dict)
+    source: str = ""
 
     def find_place(self, path: ValuePath) -> Place:
         """Return where a value stands, or the nearest mapping that would hold it."""
@@ -74,7 +78,7 @@ class ConfigDocument:
 def read_config_files(source: Path) -> ConfigDocument:
     """Read a file, or all of a folder by name. Raises BadConfigFile."""
     files = _list_files(source)
-    document = ConfigDocument(places={(): Place(str(source), 1)})
+    document = ConfigDocument(places={(): Place(str(source), 1)}, source=str(source.absolute()))
     count = 0
     for file in files:
         reader = _FileReader(file, count)

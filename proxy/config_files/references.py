@@ -64,11 +64,13 @@ def fill_text(text: str, environment: Mapping[str, str]) -> str:
     return _VARIABLE.sub(replace, text)
 
 
-def read_secret(text: str) -> str:
+def read_secret(text: str, *, reads_files: bool = True) -> str:
     """Return a secret that is given itself, or as `file:<path>`. Raises MissingReference."""
     kind, _, path = text.partition(":")
     if kind != "file":
         return text.strip()
+    if not reads_files:
+        raise MissingReference("Must be the secret itself: only configuration files name files.")
     try:
         with Path(path).open("rb") as opened:
             content = opened.read(MAX_SECRET_BYTES + 1)

@@ -77,6 +77,12 @@ class InvalidApiKey(BadRequest):
     code = "invalid_api_key"
 
 
+class KeyPaused(BadRequest):
+    # An administrator has paused the key, and can resume it.
+    status = 403
+    code = "key_paused"
+
+
 class ModelForbidden(BadRequest):
     # The key may not use this route.
     status = 403

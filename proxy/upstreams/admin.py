@@ -10,7 +10,9 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from plans import selectors
+from plans.admin.guarded_deletion import GuardedDeletionMixin
 from plans.admin.history import HistoryMixin
+from plans.admin.managed_objects import ManagedObjectMixin
 from plans.forms.edit_conflicts import EditConflictMixin
 from proxy.models import Route, Upstream
 from proxy.upstreams import services
@@ -25,7 +27,13 @@ MESSAGE_LEVELS: Final[dict[ConnectionState, int]] = {
 
 
 @admin.register(Upstream)
-class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class UpstreamAdmin(
+    ManagedObjectMixin,
+    GuardedDeletionMixin,
+    EditConflictMixin,
+    HistoryMixin,
+    admin.ModelAdmin,  # type: ignore[type-arg]  # generic in the stubs only
+):
     form = UpstreamForm
     list_display = ("name", "provider", "base_url", "allow_private", "has_key")
     search_fields = ("name", "base_url")
@@ -65,7 +73,7 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
 
 
 @admin.register(Route)
-class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class RouteAdmin(ManagedObjectMixin, EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("name", "upstream", "model", "version", "enabled")
     list_filter = ("upstream", "enabled")
     list_select_related = ("upstream",)

@@ -6,6 +6,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from plans.models import Plan
 from plans.records import compute_row_version
 from plans.services import create_row, lock_configuration, update_row
 from proxy.core.upstream_urls import check_base_url
@@ -13,7 +14,7 @@ from proxy.models import Route, Upstream
 from proxy.upstreams import encryption
 
 UPSTREAM_COLUMNS: Final = ("base_url", "provider", "allow_private", "stream_usage")
-ROUTE_COLUMNS: Final = ("upstream", "model")
+ROUTE_COLUMNS: Final = ("upstream", "model", "default_plan")
 
 
 def save_upstream(
@@ -22,6 +23,7 @@ def save_upstream(
     provider_key: str | None = None,
     read_version: str = "",
     columns: Collection[str] = UPSTREAM_COLUMNS,
+    reason: str | None = None,
 ) -> Upstream:
     """Check the address, encrypt the key and save.
 
@@ -41,10 +43,15 @@ def save_upstream(
             raise ValidationError({"encrypted_key": str(error)}) from None
     upstream.full_clean()
     if upstream._state.adding:
-        create_row(upstream)
+        create_row(upstream, reason=reason)
     else:
         key_columns = () if provider_key is None else ("encrypted_key",)
-        update_row(upstream, read_version=read_version, columns={*columns, *key_columns})
+        update_row(
+            upstream,
+            read_version=read_version,
+            columns={*columns, *key_columns},
+            reason=reason,
+        )
     return upstream
 
 
@@ -79,12 +86,14 @@ def put_upstream(
 
 
 @transaction.atomic
-def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
+def put_route(
+    *, name: str, upstream: Upstream, model: str, default_plan: Plan | None = None
+) -> Route:
     """Create or update the route of that name. Raises ValidationError."""
     lock_configuration()
     route = Route.objects.filter(name=name).first() or Route(name=name)
     read_version = compute_row_version(route)
-    route.upstream, route.model = upstream, model
+    route.upstream, route.model, route.default_plan = upstream, model, default_plan
     route.full_clean()
     if route._state.adding:
         create_row(route)

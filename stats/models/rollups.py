@@ -82,7 +82,15 @@ class Rollup(models.Model):
     last_at = models.DateTimeField()
 
     class Meta:
-        indexes = (models.Index(fields=("plan_id", "grain", "cut", "at"), name="rollup_plan_at"),)
+        indexes = (
+            models.Index(fields=("plan_id", "grain", "cut", "at"), name="rollup_plan_at"),
+            # When was a key used last? Only this cut tells keys apart.
+            models.Index(
+                fields=("key_id", "grain", "at"),
+                condition=models.Q(cut=FULL_CUT),
+                name="rollup_key_at",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.requests} requests within the {self.grain} from {self.at:%Y-%m-%d %H:%M}"

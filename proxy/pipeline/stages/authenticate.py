@@ -4,7 +4,7 @@ The first stage: a wrong key costs no body, no parsing, no lookup beyond one dic
 """
 
 from plans import key_secrets
-from proxy.core.errors import InvalidApiKey, NotReady
+from proxy.core.errors import InvalidApiKey, KeyPaused, NotReady
 from proxy.core.tenant_memory import CURRENT_TENANT
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
@@ -13,8 +13,8 @@ from proxy.pipeline.toolbox import Toolbox
 async def authenticate(call: Call, tools: Toolbox) -> Call:
     """Set the key, and the configuration that the call keeps to its end.
 
-    Raises InvalidApiKey for a missing, malformed, unknown, revoked or expired key, NotReady before
-    the first configuration snapshot.
+    Raises InvalidApiKey for a missing, malformed, unknown, revoked or expired key, KeyPaused for a
+    paused one, NotReady before the first configuration snapshot.
     """
     if not call.secret:
         raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
@@ -34,5 +34,7 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     )
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise InvalidApiKey("This API key is unknown, revoked or expired.")
+    if key.paused:
+        raise KeyPaused("This API key is paused. Whoever manages the gateway can resume it.")
     CURRENT_TENANT.set(key.tenant_id)
     return evolve(call, key=key, config=directory, secret=None)

@@ -1,0 +1,101 @@
+"""Write virtual keys. One that is given another secret is a new key, and replaces the former."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from plans import key_rotation, key_secrets
+from plans.models import Tenant, VirtualKey
+from plans.snapshot import is_route_granted
+from proxy.config_files.changes import FieldDifference
+from proxy.config_files.columns import fill_columns, format_value
+from proxy.config_files.fields import KEY_FIELDS
+from proxy.config_files.object_writer import ObjectWriter
+from proxy.config_files.reader import ValuePath
+
+
+def write_key(
+    writer: ObjectWriter,
+    path: ValuePath,
+    name: str,
+    said: Any,
+    *,
+    tenant: Tenant,
+    present: VirtualKey | None = None,
+) -> VirtualKey | None:
+    """Make a key what is said; return it unless something is wrong.
+
+    `present`: the one that is meant, where several have that name. Where its secret may be left
+    out, a new key gets one made.
+    """
+    values = writer.read_fields(path, said, KEY_FIELDS)
+    if values is None:
+        return None
+    is_kept = present is not None and "secret" not in values
+    row = present if is_kept else _find_by_secret(writer, path, name, values.get("secret"), tenant)
+    if row is None or not _are_routes_granted(writer, path, values, row):
+        return None
+    found, plan = writer.find_plan((*path, "default_plan"), values.get("default_plan"), tenant)
+    if not found:
+        return None
+    columns = fill_columns(VirtualKey, values, KEY_FIELDS)
+    columns |= {"default_plan": plan, "successor": None}
+    if not writer.write_row("key", f"{tenant.slug}/{name}", path, row, columns):
+        return None
+    _replace_others(writer, row, timedelta(seconds=values.get("overlap", 0)), present)
+    return row
+
+
+def _find_by_secret(
+    writer: ObjectWriter, path: ValuePath, name: str, secret: str | None, tenant: Tenant
+) -> VirtualKey | None:
+    """Return the key of that secret, or a new one, whose secret may be made here."""
+    if secret is None:
+        secret = writer.new_secret = key_rotation.generate_secret()
+    digest = key_rotation.compute_digest(secret)
+    row = VirtualKey.objects.filter(digest=digest).first()
+    if row is None:
+        prefix = key_secrets.mask_key(secret)
+        return VirtualKey(tenant=tenant, name=name, prefix=prefix, digest=digest)
+    if (row.tenant_id, row.name) != (tenant.pk, name):
+        writer.refuse((*path, "secret"), "Is the secret of another key.")
+    elif row.revoked_at is not None:
+        writer.refuse((*path, "secret"), "Was revoked: give the key a new secret.")
+    else:
+        return row
+    return None
+
+
+def _are_routes_granted(
+    writer: ObjectWriter, path: ValuePath, values: Mapping[str, Any], row: VirtualKey
+) -> bool:
+    strange = [
+        each
+        for each in values.get("routes", ())
+        if not is_route_granted(row.tenant.routes, each)
+        # One that it had is no reason to refuse another change.
+        and (row._state.adding or each not in row.routes)
+    ]
+    if strange:
+        text = f"{row.tenant.slug} may not use: {', '.join(strange)}."
+        writer.refuse((*path, "routes"), text)
+    return not strange
+
+
+def _replace_others(
+    writer: ObjectWriter, row: VirtualKey, overlap: timedelta, present: VirtualKey | None
+) -> None:
+    """Let the former keys of that name go: at once, or after the overlap.
+
+    Those that are on their way out already keep their moment.
+    """
+    same = VirtualKey.objects.filter(tenant=row.tenant_id, name=row.name, revoked_at=None)
+    others = same.exclude(pk=row.pk).filter(successor=None)
+    for other in others.filter(pk=present.pk) if present else others:
+        key_rotation.replace_key(other, row, overlap=overlap, reason=writer.rules.reason)
+        name = f"{row.tenant.slug}/{row.name} ({other.prefix}...)"
+        if overlap:
+            until = FieldDifference("expires_at", None, format_value(other.expires_at))
+            writer.note_change("update", "key", name, [until])
+        else:
+            writer.note_change("revoke", "key", name)
