@@ -29,6 +29,7 @@ from proxy.config_files.changes import (
 )
 from proxy.config_files.fields import (
     KEY_FIELDS,
+    KEY_SECRET_FIELDS,
     PRICE_FIELDS,
     ROUTE_FIELDS,
     TENANT_FIELDS,
@@ -322,17 +323,19 @@ class ConfigApplier:
             text = f"{tenant.slug} may not use: {', '.join(strange)}."
             self._refuse((*path, "routes"), text)
             return
-        secret = values["secret"]
-        digest = key_secrets.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
+        given = _read_key_digest(values)
+        if given is None:
+            self._refuse(path, f"Must have one of: {', '.join(KEY_SECRET_FIELDS)}.")
+            return
+        secret_field, digest, prefix = given
         row = VirtualKey.objects.filter(digest=digest).first()
         if row is not None and (row.tenant_id, row.name) != (tenant.pk, name):
-            self._refuse((*path, "secret"), "Is the secret of another key.")
+            self._refuse((*path, secret_field), "Is the secret of another key.")
             return
         if row is not None and row.revoked_at is not None:
-            self._refuse((*path, "secret"), "Was revoked: give the key a new secret.")
+            self._refuse((*path, secret_field), "Was revoked: give the key a new secret.")
             return
         if row is None:
-            prefix = key_secrets.mask_key(secret)
             row = VirtualKey(tenant=tenant, name=name, prefix=prefix, digest=digest)
         found, plan = self._find_plan((*path, "default_plan"), values.get("default_plan"), tenant)
         if not found:
@@ -425,6 +428,23 @@ def _fill_columns(
         for name, field in fields.items()
         if field.column
     }
+
+
+def _read_key_digest(values: Values) -> tuple[str, str, str] | None:
+    """Return the field that names the key, its digest and its visible prefix.
+
+    None unless there is exactly one such field.
+    """
+    given = [name for name in KEY_SECRET_FIELDS if name in values]
+    if len(given) != 1:
+        return None
+    (name,) = given
+    pepper = settings.KEY_PEPPER
+    if name == "secret":
+        digest = key_secrets.compute_key_digest(values[name], pepper=pepper)
+        return name, digest, key_secrets.mask_key(values[name])
+    digest = key_secrets.compute_foreign_key_digest(values[name], pepper=pepper)
+    return name, digest, key_secrets.mask_foreign_key(digest)
 
 
 def _decrypt_key(row: Upstream) -> str | None:
