@@ -69,9 +69,7 @@ def _export_tenant(row: Tenant) -> dict[str, Any]:
         if count > 1:
             raise AmbiguousName(f"{row.slug} has {count} live keys named {name}: rename or revoke.")
     keys = {
-        key.name: _export_key_secret(row, key)
-        | _export_columns(key, KEY_FIELDS)
-        for key in live
+        key.name: _export_key_secret(row, key) | _export_columns(key, KEY_FIELDS) for key in live
     }
     return _export_columns(row, TENANT_FIELDS) | {
         "plans": _export_plans(Plan.objects.filter(tenant=row)),

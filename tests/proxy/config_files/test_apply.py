@@ -195,7 +195,9 @@ def test_a_key_made_elsewhere_is_given_by_its_sha256(
     assert "(revoked)" in apply(file)
 
 
-@pytest.mark.parametrize("said", ["{}", '{secret: "${WEB_KEY}", secret_sha256: "' + "a" * 64 + '"}'])
+@pytest.mark.parametrize(
+    "said", ["{}", '{secret: "${WEB_KEY}", secret_sha256: "' + "a" * 64 + '"}']
+)
 def test_a_key_has_one_secret(file: Path, said: str) -> None:
     file.write_text(f"tenants: {{acme: {{keys: {{web: {said}}}}}}}")
     assert "tenants.acme.keys.web: Must have one of: secret, secret_sha256." in refused(file)
