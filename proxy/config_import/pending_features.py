@@ -46,6 +46,9 @@ PENDING_FEATURES: Final = {
         "An upstream sends no OpenAI-Organization header: use a key of a project of that "
         "organization.",
     ),
+    "client_headers": PendingFeature(
+        "", "A client's headers are not passed on to the provider: see whether it needs them."
+    ),
     "api_version": PendingFeature(
         "", "The upstream uses Azure's v1 API, which takes no dated version: check the deployment."
     ),

@@ -1,5 +1,5 @@
-"""The ten configurations of LiteLLM, imported; `python -m tests.proxy.config_import.imported`
-writes the report of all of them anew."""
+"""The ten configurations of LiteLLM and five of Portkey, imported;
+`python -m tests.proxy.config_import.imported` writes the reports of all of them anew."""
 
 import os
 from io import StringIO
@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
+PORTKEY_CONFIGS = sorted((HERE / "portkey_configs").glob("*.json"))
+PORTKEY_REPORTS = HERE / "portkey_reports.txt"
 CONFIGS = sorted((HERE / "litellm_configs").glob("*.yaml"))
 REPORTS = HERE / "litellm_reports.txt"
 TARGETS: dict[str, dict[str, list[str]]] = yaml.safe_load(
@@ -48,12 +50,11 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [leaf for name, one in parts for leaf in leaves(one, (*path, name))]
 
 
-def report_all() -> str:
-    """The reports of all ten, one after another."""
+def report_all(command: str, paths: list[Path]) -> str:
+    """The reports of all of them, one after another."""
     return "\n".join(
-        f"$ manage.py import_litellm {path.name} --dry-run\n"
-        f"{run('import_litellm', str(path), '--dry-run')}"
-        for path in CONFIGS
+        f"$ manage.py {command} {path.name} --dry-run\n{run(command, str(path), '--dry-run')}"
+        for path in paths
     )
 
 
@@ -62,4 +63,5 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
     django.setup()
-    REPORTS.write_text(report_all())
+    REPORTS.write_text(report_all("import_litellm", CONFIGS))
+    PORTKEY_REPORTS.write_text(report_all("import_portkey", PORTKEY_CONFIGS))

@@ -91,7 +91,7 @@ def test_each_name_leads_where_litellm_leads_it(
 
 
 def test_the_report_of_all_ten_is_the_one_that_is_kept() -> None:
-    assert report_all() == REPORTS.read_text(), (
+    assert report_all("import_litellm", CONFIGS) == REPORTS.read_text(), (
         "run `python -m tests.proxy.config_import.imported` and read what changed"
     )
 
