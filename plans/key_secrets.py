@@ -3,8 +3,12 @@
 A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5, no padding). It is
 shown once; stored are its HMAC-SHA256 under a pepper that is not in the database, and a short
 visible prefix.
+
+A key made elsewhere may be honoured too, of which only the SHA-256 is known, as other gateways
+store it. Its digest is the HMAC of that SHA-256: whoever reads either database gets no key.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -18,6 +22,10 @@ ADMIN_KEY_KIND: KeyKind = "tta"
 # Of a key that a secret store gave: of 43 random characters nearly all have more.
 MIN_DISTINCT_CHARACTERS: Final = 16
 _KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
+_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+# Of a key made elsewhere; a stranger decides how much is hashed.
+MAX_FOREIGN_KEY_LENGTH: Final = 512
+FOREIGN_KEY_PREFIX: Final = "imported-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,34 @@ def check_given_secret(secret: str) -> str:
 def compute_key_digest(secret: str, *, pepper: str) -> str:
     """Return the key's HMAC-SHA256 (RFC 2104) in hex, 64 characters."""
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is a SHA-256 in hex, in lower case."""
+    return _SHA256_PATTERN.fullmatch(text) is not None
+
+
+def compute_foreign_key_digest(sha256: str, *, pepper: str) -> str:
+    """Return the digest under which a key made elsewhere is stored, from the SHA-256 of the key."""
+    # The colon is in no key of ours, so no text has a digest of both kinds.
+    return hmac.digest(pepper.encode(), f"sha256:{sha256}".encode(), "sha256").hex()
+
+
+def compute_client_digest(secret: str, *, pepper: str) -> str | None:
+    """Return the digest under which a client's key would be stored; None if it can be none."""
+    if is_well_formed(secret, VIRTUAL_KEY_KIND):
+        return compute_key_digest(secret, pepper=pepper)
+    if len(secret) > MAX_FOREIGN_KEY_LENGTH or is_well_formed(secret, ADMIN_KEY_KIND):
+        return None
+    # Always hashed, never compared as it is: the SHA-256 itself, read from a database, is no key.
+    sha256 = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+    return compute_foreign_key_digest(sha256, pepper=pepper)
+
+
+def mask_foreign_key(digest: str) -> str:
+    """Return the visible prefix of a key made elsewhere, from its digest."""
+    # Of the digest under the pepper: a part of the SHA-256 would confirm guesses of a weak key.
+    return f"{FOREIGN_KEY_PREFIX}{digest[:6]}"
 
 
 def mask_key(secret: str) -> str:

@@ -10,6 +10,7 @@ from django.db import models
 
 from plans.api.serializers import PlanSerializer
 from plans.import_export.resources import EXCLUDED_FIELDS
+from plans.key_secrets import FOREIGN_KEY_PREFIX
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from proxy.config_files.columns import format_value, get_default
 from proxy.config_files.fields import (
@@ -58,7 +59,7 @@ def export_config() -> str:
 def _export_upstream(row: Upstream) -> dict[str, Any]:
     found = _export_columns(row, UPSTREAM_FIELDS)
     if row.encrypted_key:
-        found["key"] = _name_variable("UPSTREAM", row.name, "KEY")
+        found["key"] = name_variable("UPSTREAM", row.name, "KEY")
     return found
 
 
@@ -70,9 +71,7 @@ def _export_tenant(row: Tenant) -> dict[str, Any]:
         if count > 1:
             raise AmbiguousName(f"{row.slug} has {count} live keys named {name}: rename or revoke.")
     keys = {
-        key.name: {"secret": _name_variable("VIRTUAL_KEY", row.slug, key.name)}
-        | _export_columns(key, KEY_FIELDS)
-        for key in live
+        key.name: _export_key_secret(row, key) | _export_columns(key, KEY_FIELDS) for key in live
     }
     return _export_columns(row, TENANT_FIELDS) | {
         "plans": _export_plans(Plan.objects.filter(tenant=row)),
@@ -80,10 +79,16 @@ def _export_tenant(row: Tenant) -> dict[str, Any]:
     }
 
 
+def _export_key_secret(tenant: Tenant, key: VirtualKey) -> dict[str, Any]:
+    if key.prefix.startswith(FOREIGN_KEY_PREFIX):
+        return {"secret_sha256": name_variable("VIRTUAL_KEY", tenant.slug, key.name, "SHA256")}
+    return {"secret": name_variable("VIRTUAL_KEY", tenant.slug, key.name)}
+
+
 def _export_plans(rows: Iterable[Plan]) -> dict[str, Any]:
     return {
         row.name: {
-            name: _escape_variables(value)
+            name: escape_variables(value)
             for name, value in PlanSerializer(row).data.items()
             if name not in _NOT_IN_PLANS
         }
@@ -99,21 +104,22 @@ def _export_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[
             continue
         value = getattr(row, field.column)
         if field.is_required or value != get_default(type(row), field):
-            found[name] = _escape_variables(format_value(value))
+            found[name] = escape_variables(format_value(value))
     if "default_plan" in fields and (plan := getattr(row, "default_plan", None)):
         found["default_plan"] = plan.name
     return found
 
 
-def _name_variable(*parts: str) -> str:
+def name_variable(*parts: str) -> str:
+    """Return the reference to an environment variable that is named after an object."""
     name = "_".join(re.sub(r"[^A-Z0-9]+", "_", part.upper()).strip("_") for part in parts)
     return f"${{{name}}}"
 
 
-def _escape_variables(value: Any) -> Any:
+def escape_variables(value: Any) -> Any:
     """Double the dollar of a text that would be taken for a variable."""
     if isinstance(value, dict):
-        return {name: _escape_variables(one) for name, one in value.items()}
+        return {name: escape_variables(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_escape_variables(one) for one in value]
+        return [escape_variables(one) for one in value]
     return value.replace("${", "$${") if isinstance(value, str) else value

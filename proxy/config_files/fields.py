@@ -110,6 +110,13 @@ def read_overlap(value: Any) -> int:
     return value
 
 
+def read_sha256(value: Any) -> str:
+    text = read_text(value).lower()
+    if not key_secrets.is_sha256(text):
+        raise ValueError("Must be the SHA-256 of a key: 64 characters of 0-9 and a-f.")
+    return text
+
+
 def read_plan_or_null(value: Any) -> str | None:
     return None if value is None else read_text(value)
 
@@ -160,8 +167,13 @@ TENANT_FIELDS: Final = {
     "default_plan": _DEFAULT_PLAN,
 }
 KEY_FIELDS: Final = {
-    "secret": FileField(
-        read_key_secret, "", _TEXT, "${NAME} or file:<path>.", is_required=True, is_secret=True
+    "secret": FileField(read_key_secret, "", _TEXT, "${NAME} or file:<path>.", is_secret=True),
+    "secret_sha256": FileField(
+        read_sha256,
+        "",
+        _TEXT,
+        "In place of secret: the SHA-256, in hex, of a key made elsewhere.",
+        is_secret=True,
     ),
     "routes": FileField(read_names, "routes", _NAMES, "Empty: all of the tenant's."),
     "expires_at": FileField(
@@ -179,6 +191,8 @@ KEY_FIELDS: Final = {
     ),
     "default_plan": _DEFAULT_PLAN,
 }
+# A key has one of them.
+KEY_SECRET_FIELDS: Final = ("secret", "secret_sha256")
 PRICE_FIELDS: Final = {
     name: FileField(
         read_amount if name in {"input", "output"} else read_amount_or_null,

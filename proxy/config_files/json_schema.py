@@ -8,6 +8,7 @@ from plans.presets import PRESETS
 from plans.validation import PLAN_NAME_PATTERN
 from proxy.config_files.fields import (
     KEY_FIELDS,
+    KEY_SECRET_FIELDS,
     PRICE_FIELDS,
     ROUTE_FIELDS,
     TENANT_FIELDS,
@@ -31,7 +32,7 @@ def build_config_schema() -> Schema:
     """Build the schema of a file with any of the sections."""
     plans = _build_mapping(_build_plan_schema())
     tenant = _build_object(TENANT_FIELDS)
-    tenant["properties"] |= {"plans": plans, "keys": _build_mapping(_build_object(KEY_FIELDS))}
+    tenant["properties"] |= {"plans": plans, "keys": _build_mapping(_build_key_schema())}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Tokenthrift, for manage.py apply",
@@ -60,6 +61,11 @@ def _build_object(fields: Mapping[str, FileField]) -> Schema:
             name: {**field.schema, "description": field.help} for name, field in fields.items()
         },
     }
+
+
+def _build_key_schema() -> Schema:
+    one = [{"required": [name]} for name in KEY_SECRET_FIELDS]
+    return _build_object(KEY_FIELDS) | {"oneOf": one}
 
 
 def _build_plan_schema() -> Schema:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+
 from plans import key_rotation, key_secrets
 from plans.models import Tenant, VirtualKey
 from plans.snapshot import is_route_granted
 from proxy.config_files.changes import FieldDifference
 from proxy.config_files.columns import fill_columns, format_value
-from proxy.config_files.fields import KEY_FIELDS
+from proxy.config_files.fields import KEY_FIELDS, KEY_SECRET_FIELDS
 from proxy.config_files.object_writer import ObjectWriter
 from proxy.config_files.reader import ValuePath
 
@@ -31,8 +33,8 @@ def write_key(
     values = writer.read_fields(path, said, KEY_FIELDS)
     if values is None:
         return None
-    is_kept = present is not None and "secret" not in values
-    row = present if is_kept else _find_by_secret(writer, path, name, values.get("secret"), tenant)
+    is_kept = present is not None and values.keys().isdisjoint(KEY_SECRET_FIELDS)
+    row = present if is_kept else _find_by_secret(writer, path, name, values, tenant)
     if row is None or not _are_routes_granted(writer, path, values, row):
         return None
     found, plan = writer.find_plan((*path, "default_plan"), values.get("default_plan"), tenant)
@@ -47,23 +49,35 @@ def write_key(
 
 
 def _find_by_secret(
-    writer: ObjectWriter, path: ValuePath, name: str, secret: str | None, tenant: Tenant
+    writer: ObjectWriter, path: ValuePath, name: str, values: Mapping[str, Any], tenant: Tenant
 ) -> VirtualKey | None:
     """Return the key of that secret, or a new one, whose secret may be made here."""
-    if secret is None:
-        secret = writer.new_secret = key_rotation.generate_secret()
-    digest = key_rotation.compute_digest(secret)
+    given = [each for each in KEY_SECRET_FIELDS if each in values]
+    if len(given) > 1 or not (given or writer.rules.keeps_secrets):
+        writer.refuse(path, f"Must have one of: {', '.join(KEY_SECRET_FIELDS)}.")
+        return None
+    field = given[0] if given else "secret"
+    if not given:
+        writer.new_secret = key_rotation.generate_secret()
+    digest, prefix = _read_digest(field, values.get(field) or writer.new_secret or "")
     row = VirtualKey.objects.filter(digest=digest).first()
     if row is None:
-        prefix = key_secrets.mask_key(secret)
         return VirtualKey(tenant=tenant, name=name, prefix=prefix, digest=digest)
     if (row.tenant_id, row.name) != (tenant.pk, name):
-        writer.refuse((*path, "secret"), "Is the secret of another key.")
+        writer.refuse((*path, field), "Is the secret of another key.")
     elif row.revoked_at is not None:
-        writer.refuse((*path, "secret"), "Was revoked: give the key a new secret.")
+        writer.refuse((*path, field), "Was revoked: give the key a new secret.")
     else:
         return row
     return None
+
+
+def _read_digest(field: str, value: str) -> tuple[str, str]:
+    """Return the digest and the visible prefix of a key, from its secret or its SHA-256."""
+    if field == "secret":
+        return key_rotation.compute_digest(value), key_secrets.mask_key(value)
+    digest = key_secrets.compute_foreign_key_digest(value, pepper=settings.KEY_PEPPER)
+    return digest, key_secrets.mask_foreign_key(digest)
 
 
 def _are_routes_granted(

@@ -17,6 +17,7 @@ MAX_FILES: Final = 1_000
 # Values of all files together: aliases of aliases grow without bound.
 MAX_VALUES: Final = 1_000_000
 MAX_DEPTH: Final = 32
+MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 ValuePath = tuple[str, ...]
@@ -88,6 +89,16 @@ def read_config_files(source: Path) -> ConfigDocument:
     return document
 
 
+def read_foreign_file(file: Path) -> ConfigDocument:
+    """Read a file of another program, within the same bounds. Raises BadConfigFile.
+
+    Unlike in ours, `<<` merges mappings, as in YAML 1.1.
+    """
+    reader = _FileReader(file, 0, merges=True)
+    values = reader.read()
+    return ConfigDocument(values, {(): Place(str(file), 1)} | reader.places)
+
+
 def _list_files(source: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
@@ -141,8 +152,9 @@ _Loader.add_implicit_resolver(
 class _FileReader:
     """Turns a file's nodes into plain values, and notes their places."""
 
-    def __init__(self, file: Path, count: int) -> None:
-        self._file, self.count = file, count
+    def __init__(self, file: Path, count: int, *, merges: bool = False) -> None:
+        self._file, self.count, self._merges = file, count, merges
+        self._merge_depth = 0
         self.places: dict[ValuePath, Place] = {}
 
     def read(self) -> dict[str, Any]:
@@ -152,6 +164,8 @@ class _FileReader:
                 text = opened.read(MAX_FILE_BYTES + 1)
             if len(text) > MAX_FILE_BYTES:
                 raise self._refuse(1, f"Must be {MAX_FILE_BYTES:,} bytes at most.")
+            if self._file.suffix == ".json":
+                text = text.replace(b"\t", b" ")  # which YAML forbids, and no JSON string holds
             self._loader = _Loader(text)
             root = self._loader.get_single_node()
         except (OSError, UnicodeDecodeError) as error:
@@ -171,10 +185,7 @@ class _FileReader:
 
     def _build(self, node: yaml.Node, path: ValuePath) -> Any:
         line = node.start_mark.line + 1
-        self.count += 1
-        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
-            text = f"Must hold {MAX_VALUES:,} values at most, {MAX_DEPTH} levels deep."
-            raise self._refuse(line, text, path)
+        self._count_values(1, node, path)
         self.places.setdefault(path, Place(str(self._file), line))
         if isinstance(node, yaml.MappingNode):
             return self._build_mapping(node, path)
@@ -187,11 +198,21 @@ class _FileReader:
         except (yaml.YAMLError, ValueError) as error:
             raise self._refuse(line, f"Cannot be read: {error}.", path) from error
 
+    def _count_values(self, count: int, node: yaml.Node, path: ValuePath) -> None:
+        self.count += count
+        if self.count > MAX_VALUES or len(path) + self._merge_depth > MAX_DEPTH:
+            text = f"Must hold {MAX_VALUES:,} values at most, {MAX_DEPTH} levels deep."
+            raise self._refuse(node.start_mark.line + 1, text, path)
+
     def _build_mapping(self, node: yaml.MappingNode, path: ValuePath) -> dict[str, Any]:
         built: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
         for key, value in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+            if self._merges and key.tag == MERGE_TAG:
+                merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+                continue
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE_TAG:
                 raise self._refuse(line, "Names must be plain text; << is not supported.", path)
             name = str(key.value)
             if name in built:
@@ -199,7 +220,26 @@ class _FileReader:
                 raise self._refuse(line, f"Stands in line {first.line} already.", (*path, name))
             self.places[*path, name] = Place(str(self._file), line)
             built[name] = self._build(value, (*path, name))
+        for each in merged:
+            self._merge_mapping(each, built, path)
         return built
+
+    def _merge_mapping(self, node: yaml.Node, built: dict[str, Any], path: ValuePath) -> None:
+        """Add what a mapping has no name for yet (https://yaml.org/type/merge.html)."""
+        if not isinstance(node, yaml.MappingNode):
+            text = "<< must name a mapping or a list of mappings."
+            raise self._refuse(node.start_mark.line + 1, text, path)
+        self._merge_depth += 1
+        # Names that are there already are compared too: without counting them a bomb is free.
+        self._count_values(1 + len(node.value), node, path)
+        new = [
+            pair
+            for pair in node.value
+            if not (isinstance(pair[0], yaml.ScalarNode) and pair[0].value in built)
+        ]
+        rest = yaml.MappingNode(node.tag, new, node.start_mark, node.end_mark)
+        built.update(self._build_mapping(rest, path))
+        self._merge_depth -= 1
 
     def _refuse(self, line: int, text: str, path: ValuePath = ()) -> BadConfigFile:
         return BadConfigFile([Problem(Place(str(self._file), line), path, text)])

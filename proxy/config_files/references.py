@@ -64,6 +64,16 @@ def fill_text(text: str, environment: Mapping[str, str]) -> str:
     return _VARIABLE.sub(replace, text)
 
 
+def find_variables(text: str) -> list[str]:
+    """List the variables without a default that a text names."""
+    found = []
+    for escaped, inner in _VARIABLE.findall(text):
+        named = None if escaped else _NAME.fullmatch(inner)
+        if named and named[2] is None:
+            found.append(named[1])
+    return found
+
+
 def read_secret(text: str, *, reads_files: bool = True) -> str:
     """Return a secret that is given itself, or as `file:<path>`. Raises MissingReference."""
     kind, _, path = text.partition(":")

@@ -1,5 +1,6 @@
 """A gateway that starts with a file serves what the file says, and takes its changes at once."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from tests.support.gateways import PROMISED, Gateway, running_gateway
 from tests.support.upstream import MockUpstream
 
 SECRET = f"tt-{secrets.token_urlsafe(32)}"
+FOREIGN = "sk-of-another-gateway"
 FILE = """
 upstreams:
   by-file: {{base_url: "{base_url}", allow_private: true, key: sk-of-the-file}}
@@ -20,6 +22,7 @@ tenants:
   from-a-file:
     keys:
       web: {{secret: "${{WEB_SECRET}}", routes: [by-file/model]}}
+      from-elsewhere: {{secret_sha256: "{foreign}", routes: [by-file/model]}}
 plans:
   by-file: {{cache: {{backend: null, ttl: 60}}}}
 """
@@ -28,7 +31,8 @@ plans:
 @pytest.fixture
 def file(upstream: MockUpstream, tmp_path: Path) -> Path:
     path = tmp_path / "gateway.yaml"
-    path.write_text(FILE.format(base_url=upstream.base_url))
+    foreign = hashlib.sha256(FOREIGN.encode()).hexdigest()
+    path.write_text(FILE.format(base_url=upstream.base_url, foreign=foreign))
     return path
 
 
@@ -64,3 +68,12 @@ def test_what_the_file_says_is_served_and_its_changes_are_taken(
         time.sleep(0.05)
     assert chat(gateway, another)[0] == 200
     assert chat(gateway)[0] == 401
+
+
+def test_a_key_made_elsewhere_works_unchanged_and_its_digest_is_none(gateway: Gateway) -> None:
+    stored = hashlib.sha256(FOREIGN.encode()).hexdigest()
+    assert chat(gateway, FOREIGN)[0] == 200
+    for wrong in (stored, f"sha256:{stored}", FOREIGN + "x", "sk-" + "x" * 9_000):
+        assert chat(gateway, wrong)[0] == 401
+    assert FOREIGN not in gateway.log.read_text()
+    assert stored not in gateway.log.read_text()

@@ -18,10 +18,6 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     """
     if not call.secret:
         raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
-    if not key_secrets.is_well_formed(call.secret, key_secrets.VIRTUAL_KEY_KIND):
-        raise InvalidApiKey(
-            "This is not a virtual key: those start with tt- and come from your administrator."
-        )
     directory = tools.config_source.config
     if directory.revision < 0:
         raise NotReady(
@@ -29,12 +25,17 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
         )
     # The dictionary is keyed by an HMAC under a secret pepper, so lookup times reveal nothing about
     # any key.
-    key = directory.keys.get(
-        key_secrets.compute_key_digest(call.secret, pepper=tools.limits.key_pepper)
-    )
+    digest = key_secrets.compute_client_digest(call.secret, pepper=tools.limits.key_pepper)
+    key = directory.keys.get(digest) if digest else None
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
-        raise InvalidApiKey("This API key is unknown, revoked or expired.")
+        raise InvalidApiKey(_describe_refusal(call.secret, is_known=key is not None))
     if key.paused:
         raise KeyPaused("This API key is paused. Whoever manages the gateway can resume it.")
     CURRENT_TENANT.set(key.tenant_id)
     return evolve(call, key=key, config=directory, secret=None)
+
+
+def _describe_refusal(secret: str, *, is_known: bool) -> str:
+    if is_known or key_secrets.is_well_formed(secret, key_secrets.VIRTUAL_KEY_KIND):
+        return "This API key is unknown, revoked or expired."
+    return "This is not a virtual key: those start with tt- and come from your administrator."

@@ -1,5 +1,6 @@
 """`manage.py apply`: the database says what the file says, all of it or nothing."""
 
+import hashlib
 import json
 import secrets
 import textwrap
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from plans import selectors
+from plans import key_secrets, selectors
 from plans.models import ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.records import get_row_history
 from proxy.models import Route, Upstream
@@ -179,6 +181,28 @@ def test_a_key_with_a_new_secret_replaces_the_former_one(
     assert "tenants.acme.keys.web.secret: Was revoked" in refused(file)
 
 
+def test_a_key_made_elsewhere_is_given_by_its_sha256(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = hashlib.sha256(b"sk-made-elsewhere").hexdigest()
+    file.write_text(FILE.replace("secret: ${WEB_KEY}", f'secret_sha256: "{foreign}"'))
+    assert "+ key acme/web" in apply(file)
+    digest = key_secrets.compute_client_digest("sk-made-elsewhere", pepper=settings.KEY_PEPPER)
+    assert list(selectors.load_live_keys()) == [digest]
+    assert VirtualKey.objects.get().prefix.startswith("imported-")
+    assert apply(file) == "Changed 0 objects; 8 as the file says.\n"
+    file.write_text(FILE)
+    assert "(revoked)" in apply(file)
+
+
+@pytest.mark.parametrize(
+    "said", ["{}", '{secret: "${WEB_KEY}", secret_sha256: "' + "a" * 64 + '"}']
+)
+def test_a_key_has_one_secret(file: Path, said: str) -> None:
+    file.write_text(f"tenants: {{acme: {{keys: {{web: {said}}}}}}}")
+    assert "tenants.acme.keys.web: Must have one of: secret, secret_sha256." in refused(file)
+
+
 def test_secrets_come_from_files_too(file: Path, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{PROVIDER_KEY}\n")
     file.write_text(FILE.replace("${PROVIDER_KEY}", f"file:{tmp_path / 'key'}"))
@@ -335,6 +359,11 @@ def test_files_of_a_folder_are_one_configuration(tmp_path: Path) -> None:
             "secret: ${WEB_KEY}",
             "secret: tt-short",
             "tenants.acme.keys.web.secret: Must be tt- and 43 random",
+        ),
+        (
+            "secret: ${WEB_KEY}",
+            "secret_sha256: abc",
+            "tenants.acme.keys.web.secret_sha256: Must be the SHA-256 of a key",
         ),
         ("ttl: 3600", "ttl: -1", "tenants.acme.plans.support-bot.cache.ttl: Must be a whole"),
         ("preset: safe", "preset: sane", "plans.everywhere.preset: Must be one of"),

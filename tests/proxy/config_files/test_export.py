@@ -48,6 +48,22 @@ def test_an_export_applies_without_a_change(
 
 
 @pytest.mark.django_db
+def test_a_key_made_elsewhere_is_exported_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(FILE.replace("secret: ${WEB_KEY}", f'secret_sha256: "{"a" * 64}"'))
+    apply(file)
+    exported = print_of("export")
+    assert "secret_sha256: ${VIRTUAL_KEY_ACME_WEB_SHA256}" in exported
+    file.write_text(exported)
+    monkeypatch.setenv("UPSTREAM_OPENAI_KEY", PROVIDER_KEY)
+    monkeypatch.setenv("VIRTUAL_KEY_ACME_WEB_SHA256", "a" * 64)
+    assert apply(file, "--prune") == "Changed 0 objects; 8 as the file says.\n"
+    jsonschema.validate(read_config_files(file).values, build_config_schema())
+
+
+@pytest.mark.django_db
 def test_two_keys_of_one_name_cannot_be_exported() -> None:
     acme = Tenant.objects.create(slug="acme")
     for _ in range(2):

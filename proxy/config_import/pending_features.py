@@ -1,0 +1,66 @@
+"""What an importer meets and this gateway has no field for yet, in one table.
+
+Where the gateway learns it, the row names the field: the value is then written to it, and its path
+is *exact*.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proxy.config_import.report import EXACT, MANUAL
+from proxy.config_import.rules import Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFeature:
+    """A feature of other gateways.
+
+    `field`: of an upstream, or for a wildcard the text that stands for any model; "": none yet.
+    `reason`: what is left to do as long as there is none.
+    """
+
+    field: str
+    reason: str
+
+    @property
+    def ruling(self) -> Ruling:
+        """The verdict on a path that needs it."""
+        return (
+            Ruling(EXACT, f"{self.field} of the upstream.")
+            if self.field
+            else Ruling(MANUAL, self.reason)
+        )
+
+
+PENDING_FEATURES: Final = {
+    "wildcard_routes": PendingFeature(
+        "",
+        "A route has one model: make a route for each that the upstream lists, by manage.py "
+        "check_upstream {upstream} --add-routes '{prefix}'.",
+    ),
+    "extra_headers": PendingFeature(
+        "", "An upstream sends no headers of its own: add them in a proxy before the provider."
+    ),
+    "organization": PendingFeature(
+        "",
+        "An upstream sends no OpenAI-Organization header: use a key of a project of that "
+        "organization.",
+    ),
+    "client_headers": PendingFeature(
+        "", "A client's headers are not passed on to the provider: see whether it needs them."
+    ),
+    "api_version": PendingFeature(
+        "", "The upstream uses Azure's v1 API, which takes no dated version: check the deployment."
+    ),
+    "ca_file": PendingFeature(
+        "", "Certificates are those of the system: add your authority there."
+    ),
+}
+
+
+def write_pending(fields: dict[str, Any], feature: str, value: Any) -> Ruling:
+    """Write a value to the field of an upstream, if there is one; return the verdict."""
+    found = PENDING_FEATURES[feature]
+    if found.field:
+        fields[found.field] = value
+    return found.ruling
