@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import NoReturn
 
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
@@ -63,7 +64,7 @@ class PlansView(APIView):
         return Response(
             shown,
             status=status.HTTP_201_CREATED,
-            headers={"Location": f"/token-saving/plans/{plan.name}"},
+            headers={"Location": reverse("plan", args=[plan.name])},
         )
 
 
