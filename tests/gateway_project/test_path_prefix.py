@@ -226,5 +226,5 @@ def test_probes_are_not_sent_to_https_below_a_prefix_either(
     settings: Settings, path: str, status: int
 ) -> None:
     settings.SECURE_SSL_REDIRECT = True
-    response = SecurityMiddleware(lambda request: HttpResponse())(RequestFactory().get(path))
+    response: Any = SecurityMiddleware(lambda request: HttpResponse())(RequestFactory().get(path))
     assert response.status_code == status
