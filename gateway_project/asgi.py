@@ -14,11 +14,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from gateway_project.body_limit import limit_bodies  # noqa: E402 -- likewise
 from gateway_project.cors import allow_origins  # noqa: E402 -- likewise
+from gateway_project.path_prefix import PathPrefix, restore_full_path  # noqa: E402 -- likewise
 from proxy.asgi import CHAT_PATH, is_api_request  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway_application  # noqa: E402 -- likewise
 from stats.dashboard.consumers import dashboard_socket  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 gateway = allow_origins(gateway_application, settings.CORS_ORIGINS)
 django_pages = ProxyHeadersMiddleware(
     limit_bodies(django_application, settings.MAX_BODY_BYTES),  # type: ignore[arg-type]  # three
@@ -31,20 +34,30 @@ forwarded_gateway = ProxyHeadersMiddleware(
 )
 
 
-async def application(
-    scope: Message,
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
-) -> None:
-    """Dispatch a request by its path."""
-    # One string comparison on the hot path.
-    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] == CHAT_PATH):
-        await gateway(scope, receive, send)
-    elif scope["type"] == "http":
-        is_api = is_api_request(scope["method"], scope["path"])
-        serve = forwarded_gateway if is_api else django_pages
-        await serve(scope, receive, send)  # type: ignore[arg-type]  # likewise
+async def dispatch_by_path(scope: Message, receive: Receive, send: Send) -> None:
+    """Serve a request whose path has no prefix."""
+    if scope["type"] == "http":
+        if is_api_request(scope["method"], scope["path"]):
+            await forwarded_gateway(scope, receive, send)  # type: ignore[arg-type]  # likewise
+        else:
+            full = restore_full_path(scope)
+            await django_pages(full, receive, send)  # type: ignore[arg-type]  # likewise
     elif scope["path"].rstrip("/") == "/dashboard/live":
         await dashboard_socket(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 4404})
+
+
+prefixed = PathPrefix(dispatch_by_path, settings.PATH_PREFIX, django_pages.trusted_hosts)
+PREFIXED_CHAT_PATH = f"{settings.PATH_PREFIX}{CHAT_PATH}"
+
+
+async def application(scope: Message, receive: Receive, send: Send) -> None:
+    """Dispatch a request."""
+    # One string comparison on the hot path, two where a prefix is set and the proxy leaves it.
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] == CHAT_PATH):
+        await gateway(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"] == PREFIXED_CHAT_PATH:
+        await gateway({**scope, "path": CHAT_PATH}, receive, send)
+    else:
+        await prefixed(scope, receive, send)

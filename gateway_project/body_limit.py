@@ -57,12 +57,13 @@ def limit_bodies(app: App, limit: int) -> App:
         else:
             await app(scope, receive_counted, send_noting_start)
         if refused is not None and not answered:
-            await _send_error(send, refused)
+            await send_error(send, refused)
 
     return application
 
 
-async def _send_error(send: Send, error: GatewayError) -> None:
+async def send_error(send: Send, error: GatewayError) -> None:
+    """Answer a request with the error object, and close its connection."""
     body = orjson.dumps(error.error_object())
     headers = [
         (b"content-type", b"application/json"),

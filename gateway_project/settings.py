@@ -30,6 +30,7 @@ HOST = environment.read_text("TOKENTHRIFT_HOST", "127.0.0.1")
 PORT = environment.read_integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
 WORKERS = environment.read_integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
 TRUSTED_PROXIES = environment.read_word_list("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
+PATH_PREFIX = environment.read_text("TOKENTHRIFT_PATH_PREFIX").removesuffix("/")
 CORS_ORIGINS = environment.read_word_list("TOKENTHRIFT_CORS_ORIGINS")
 KEY_PEPPER = configuration.load_secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
 ENCRYPTION_KEYS = [
@@ -144,6 +145,7 @@ INSTALLED_APPS = [
     "simple_history",
 ]
 MIDDLEWARE = [
+    "gateway_project.path_prefix.keep_cookies_below_prefix",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -205,7 +207,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "gateway_project.path_prefix.PrefixedStaticFiles"},
+}
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True  # files are served from their source folders, without collectstatic
 WHITENOISE_ALLOW_ALL_ORIGINS = False
@@ -263,7 +269,8 @@ CHANNEL_LAYERS = {
 # TRUSTED_PROXIES.
 HTTPS = environment.read_flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|metrics)/?$"]  # asked by machines inside
+# Asked by machines inside, below a prefix or not.
+SECURE_REDIRECT_EXEMPT = [r"(?:^|/)(?:livez|readyz|healthz|metrics)/?$"]
 SECURE_HSTS_SECONDS = environment.read_integer(
     "TOKENTHRIFT_HSTS_SECONDS", 0, low=0, high=10 * 365 * 86400
 )
@@ -299,7 +306,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "/dashboard/"  # if no page was requested, or one of another site
+LOGIN_REDIRECT_URL = "dashboard"  # if no page was requested, or one of another site
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Both together: no one can lock out another user from elsewhere.

@@ -11,6 +11,7 @@ from csp.decorators import csp_update
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -20,6 +21,7 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from gateway_project.path_prefix import put_prefix
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
 from proxy.config_api.keys import KeyRotationView, KeysView, KeyView
@@ -68,7 +70,7 @@ def build_slash_routes(route: str, view: Callable[..., Any], name: str) -> list[
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path(
         "admin/plans/plan/<int:plan>/preview/",
         admin.site.admin_view(preview_page),
@@ -151,8 +153,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"
     ),
     *build_slash_routes("api/docs", docs_view, "docs"),
-    path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
-    path("", RedirectView.as_view(url="/dashboard/")),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("dashboard-icon.svg"))),
+    path("", RedirectView.as_view(url=put_prefix("/dashboard/"))),
     *build_slash_routes("dashboard", dashboard_page, "dashboard"),
     *build_slash_routes("dashboard/requests", request_list, "dashboard-requests"),
     *build_slash_routes("dashboard/requests/<uuid:event>", request_page, "dashboard-request"),

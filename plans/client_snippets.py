@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import get_script_prefix
 
 from plans import capabilities
 from plans.models import Plan, VirtualKey
@@ -26,6 +27,11 @@ class ClientSnippet:
     text: str
 
 
+def build_base_url(request: HttpRequest) -> str:
+    """Return the base URL of the API, as who sent this request reaches it."""
+    return request.build_absolute_uri(f"{get_script_prefix()}v1")
+
+
 def build_plan_snippets(
     plan: Plan, request: HttpRequest, *, route: str = ""
 ) -> list[ClientSnippet]:
@@ -33,7 +39,7 @@ def build_plan_snippets(
     route = route or next(
         iter(capabilities.get_tenant_capabilities(plan.tenant).list_routes()), FALLBACK_ROUTE
     )
-    return build_snippets(base_url=request.build_absolute_uri("/v1"), plan=plan.name, model=route)
+    return build_snippets(base_url=build_base_url(request), plan=plan.name, model=route)
 
 
 def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnippet]:
@@ -50,7 +56,7 @@ def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnip
         iter(key.routes or capabilities.get_tenant_capabilities(key.tenant).list_routes()), ""
     )
     if key.default_plan_id is not None or key.tenant.default_plan_id is not None:
-        base_url = request.build_absolute_uri("/v1")
+        base_url = build_base_url(request)
         return build_snippets(base_url=base_url, plan=None, model=route or FALLBACK_ROUTE)
     return build_plan_snippets(plan, request, route=route) if plan else []
 

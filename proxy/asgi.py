@@ -155,9 +155,9 @@ def is_api_request(method: str, path: str) -> bool:
 def describe_base_url(client: Client) -> str:
     """Return the base URL an SDK needs to reach the gateway, as far as the request shows it."""
     host = client.get_header(b"host") if isinstance(client, AsgiClient) else ""
-    scheme = client.scheme if isinstance(client, AsgiClient) else "http"
+    scheme, prefix = client.published_at if isinstance(client, AsgiClient) else ("http", "")
     return (
-        f"{scheme}://{host}/v1"
+        f"{scheme}://{host}{prefix}/v1"
         if _HOST_PATTERN.fullmatch(host)
         else "the address of this server with /v1 at its end"
     )

@@ -17,7 +17,7 @@ class AsgiClient:
     """Implements the `Client` port."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scheme: str = scope.get("scheme", "http")
+        self._scope = scope
         self._receive = receive
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -27,6 +27,11 @@ class AsgiClient:
             or b"transfer-encoding" in self.headers
         )
         self._state: MutableMapping[str, Any] = scope.get("state", {})
+
+    @property
+    def published_at(self) -> tuple[str, str]:
+        """Scheme and path prefix under which a proxy publishes the gateway, as far as is known."""
+        return self._scope.get("scheme", "http"), self._scope.get("root_path", "")
 
     def get_header(self, name: bytes) -> str:
         """Return a request header as text, "" if absent."""

@@ -3,7 +3,8 @@
 tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG on a
 public host, E005 weak admin key; tokenthrift.W006 (deploy) metrics without a token;
 tokenthrift.E007 traces are to be exported and cannot be; tokenthrift.E008 stored answers are to be
-encrypted and there is no usable key; tokenthrift.E009 an origin of CORS that no browser sends.
+encrypted and there is no usable key; tokenthrift.E009 an origin of CORS that no browser sends;
+tokenthrift.E012 a path prefix that is none.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 
 from gateway_project.cors import ANY_ORIGIN, describe_origin_fault
+from gateway_project.path_prefix import ACCEPTED, describe_prefix_fault
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1", "[::1]"}
 WELL_KNOWN_PREFIXES = ("change", "insecure", "secret", "password", "example", "default", "test")
@@ -156,6 +158,23 @@ def check_cors_origins(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     return [
         Error(f"TOKENTHRIFT_CORS_ORIGINS: {'; '.join(faults)}.", hint=hint, id="tokenthrift.E009")
     ]
+
+
+@register(Tags.security)
+def check_path_prefix(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Check that the gateway can be published under its path prefix: E012."""
+    fault = describe_prefix_fault(settings.PATH_PREFIX)
+    return (
+        [
+            Error(
+                f"TOKENTHRIFT_PATH_PREFIX: {settings.PATH_PREFIX[:80]!r} {fault}.",
+                hint=ACCEPTED,
+                id="tokenthrift.E012",
+            )
+        ]
+        if fault
+        else []
+    )
 
 
 @register

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from plans.api_errors import ApiError
+from plans.client_snippets import build_base_url
 
 log = logging.getLogger(__name__)
 API_PREFIX = "/token-saving"
@@ -120,7 +121,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
     if request.method not in ("GET", "HEAD"):
         says = (
             f"{request.path_info[:200]} is not served. The base URL of the API is "
-            f"{request.build_absolute_uri('/v1')}: POST /v1/chat/completions."
+            f"{build_base_url(request)}: POST /v1/chat/completions."
         )
         return JsonResponse(build_error_object(404, says, code="unknown_url"), status=404)
     return _build_api_error(request, 404) or defaults.page_not_found(request, exception)

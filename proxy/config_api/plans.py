@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -73,7 +74,7 @@ class PlansView(ObjectsView):
             return Response(made.done.build_body(dry_run=True))
         (shown,) = self.kind.serialize([made.row])
         headers = {
-            "Location": f"/token-saving/plans/{made.row.name}",
+            "Location": reverse("plan", args=[made.row.name]),
             "ETag": service.compute_etag(made.row),
         }
         return Response(

@@ -7,7 +7,8 @@ const OPENING = 5000; // milliseconds that a socket may take to open
 const SILENT = 25000; // it says something every ten seconds
 const [FIRST, LONGEST] = [1000, 60000];
 
-export function follow({ renew, tell }) {
+// `path`: of the socket, as this page reaches it.
+export function follow({ path, renew, tell }) {
   let number = null; // the last one that was heard; another one, whatever was missed in between, means new figures
   let socket = null;
   let failed = 0;
@@ -51,7 +52,7 @@ export function follow({ renew, tell }) {
 
   function connect() {
     if (over || document.hidden || socket) return;
-    const mine = new WebSocket(new URL("/dashboard/live", location.href.replace(/^http/, "ws")));
+    const mine = new WebSocket(new URL(path, location.href.replace(/^http/, "ws")));
     socket = mine;
     const late = setTimeout(() => mine.close(), OPENING);
     mine.onopen = () => {

@@ -50,4 +50,4 @@ function age() {
 document.documentElement.classList.add("scripted");
 draw();
 setInterval(age, 1000);
-follow({ renew, tell });
+follow({ path: main.dataset.live, renew, tell });

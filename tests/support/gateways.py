@@ -26,7 +26,7 @@ ROOT, ROUTE = databases.ROOT, databases.ROUTE
 PROMISED = 2.0  # seconds within which a change reaches every worker
 # Reading the certificates takes tens of milliseconds: once, not for each connection.
 TLS = ssl.create_default_context()
-ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)/v1 ", re.MULTILINE)
+ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)\S*/v1 ", re.MULTILINE)
 
 
 @dataclass

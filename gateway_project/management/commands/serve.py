@@ -111,7 +111,7 @@ class Command(BaseCommand):
     def _announce_addresses(self, host: str, listener: socket.socket) -> None:
         """Print the URLs, and the next steps for a new installation."""
         shown = f"[{host}]" if ":" in host else host
-        base = f"http://{shown}:{listener.getsockname()[1]}"
+        base = f"http://{shown}:{listener.getsockname()[1]}{settings.PATH_PREFIX}"
         lines = [
             (
                 f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, "
