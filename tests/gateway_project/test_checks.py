@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from gateway_project.checks import deployment, services
 from gateway_project.embedded import configuration, processes
+from proxy.engines.embedders import sentence_transformers
 from proxy.sealer import get_sealer
 
 NOBODY = f"127.0.0.1:{processes.find_free_port()}"
@@ -110,6 +111,18 @@ def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_pa
         "tokenthrift.W024",
         "tokenthrift.W026",
     ]
+
+
+def test_an_embedder_whose_library_is_not_installed_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentence_transformers, "find_spec", lambda name: None)
+    assert services.check_embedder_library() == []
+    settings.EMBEDDER = "all-mpnet-base-v2"
+    (missing,) = services.check_embedder_library()
+    assert (missing.id, missing.is_serious()) == ("tokenthrift.E033", True)
+    assert "EMBEDDER is all-mpnet-base-v2" in missing.msg
+    assert "pip install -r requirements-embedders.txt" in missing.msg
 
 
 def test_languages_must_be_known_and_need_a_model_that_reads_them(
