@@ -29,7 +29,16 @@ def resolve(
 ) -> "subprocess.CompletedProcess[str]":
     """uv's dry run for another machine; pip's would ask this one what markers say."""
     (folder / "wanted.lock").write_text(wanted)
-    command = [UV, "pip", "install", "--dry-run", "--quiet", *BY_HASH, "--target", folder / "none"]
+    command: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        *BY_HASH,
+        "--target",
+        folder / "none",
+    ]
     command += ["--python-platform", platform, "--python-version", python]
     return subprocess.run(
         [*command, "-r", folder / "wanted.lock"],
