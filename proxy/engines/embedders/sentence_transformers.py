@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LoadTimeout
+from importlib.util import find_spec
 from typing import Any
 
 from proxy.core.errors import ToolUnavailable
@@ -67,7 +68,18 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
         return build_piece_splitter(inner)
 
 
+def find_missing_library() -> str | None:
+    """Return what to install for this engine; None if it is there."""
+    if all(find_spec(name) for name in ("torch", "sentence_transformers")):
+        return None
+    return (
+        "sentence-transformers or torch is not installed: pip install -r requirements-embedders.txt"
+    )
+
+
 def _load_model(model: str) -> Any:
+    if missing := find_missing_library():
+        raise ModuleNotFoundError(missing)
     import torch
     from sentence_transformers import SentenceTransformer
 

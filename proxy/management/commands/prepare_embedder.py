@@ -1,6 +1,7 @@
-"""`manage.py prepare_embedder`: export the default embedding model and the verifier.
+"""`manage.py prepare_embedder`: build the default embedding model and the verifier.
 
-Takes half a minute, once, without network.
+Takes some seconds, once, without network: the weights are in an installed package, or the model is
+part of the wheel.
 """
 
 import subprocess
@@ -12,10 +13,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
+from proxy.engines.embedders.export import list_missing_packages
 from proxy.engines.inference.exported_models import (
-    MINILM_ID,
     MINILM_INT8_ID,
-    is_exported,
+    copy_shipped,
+    has_model,
     is_prepared,
 )
 
@@ -24,13 +26,13 @@ EXPORT_TIMEOUT_SECONDS = 300
 
 class Command(BaseCommand):
     help = (
-        "Export the default embedding model and the verifier for onnxruntime, unless "
+        "Build the default embedding model and the verifier for onnxruntime, unless "
         "that has been done."
     )
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print what was done. Raises CommandError when an export fails."""
+        """Print what was done. Raises CommandError when the model cannot be built."""
         if conf.embedder_name != "minilm":
             self.stdout.write(
                 f"Embedder {conf.embedder_name}: nothing to prepare, sentence-transformers loads "
@@ -40,14 +42,26 @@ class Command(BaseCommand):
         if is_prepared(models):
             self.stdout.write(f"Embedder and verifier {MINILM_INT8_ID}: ready in {models}.")
             return
-        if not is_exported(models):
-            _run_export("embedders.export", models / MINILM_ID)
-            _run_export("embedders.export_word_vectors", models)
-        _run_export("embedders.export_int8", models)
+        try:
+            copy_shipped(models)
+        except OSError as error:
+            raise CommandError(f"{models} cannot be written: {error.strerror}.") from error
+        if not has_model(models):
+            self._build_model(models)
         self.stdout.write(
-            f"Embedder and verifier {MINILM_INT8_ID}: exported to {models}, with vectors of words "
+            f"Embedder and verifier {MINILM_INT8_ID}: made in {models}, with vectors of words "
             "beside it."
         )
+
+    def _build_model(self, models: Path) -> None:
+        if missing := list_missing_packages():
+            raise CommandError(
+                f"The model is not in {models}, and to build it {', '.join(missing)} must be "
+                "installed: pip install --no-deps -r requirements-export.txt."
+            )
+        self.stdout.write("Building the embedder's model from its weights: some seconds.")
+        self.stdout.flush()
+        _run_export("embedders.export_int8", models)
 
 
 def _run_export(module: str, *arguments: Path) -> None:
@@ -63,8 +77,6 @@ def _run_export(module: str, *arguments: Path) -> None:
             timeout=EXPORT_TIMEOUT_SECONDS,
         )
     except subprocess.CalledProcessError as error:
-        raise CommandError(f"The model could not be exported:\n{error.stderr[-2000:]}") from error
+        raise CommandError(f"The model could not be built:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(
-            f"The model was not exported within {EXPORT_TIMEOUT_SECONDS} s."
-        ) from error
+        raise CommandError(f"The model was not built within {EXPORT_TIMEOUT_SECONDS} s.") from error
