@@ -20,6 +20,7 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from accounts.oidc.views import begin_login, finish_login
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
 from proxy.entries.api import PlanEntriesView
@@ -83,6 +84,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="plan-trial-page",
     ),
     path("admin/", admin.site.urls),
+    path("sso/login", begin_login, name="sso-login"),
+    path("sso/callback", finish_login, name="sso-callback"),
     *build_slash_routes("token-saving/plans", api_views.PlansView.as_view(), "plans"),
     *build_slash_routes("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
     *build_slash_routes(
