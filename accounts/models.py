@@ -1,7 +1,11 @@
 """How people log in, beside Django's password."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
+
+from plans.models import Key
 
 
 class Identity(models.Model):
@@ -28,3 +32,31 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} at {self.issuer}"
+
+
+class ApiToken(Key):
+    """A person's token for /token-saving: it may do at most what the person may at that moment."""
+
+    class Access(models.TextChoices):
+        READ = "read", "read"
+        WRITE = "write", "read and write"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
+    access = models.CharField(max_length=8, choices=Access.choices, default=Access.READ)
+    resources = models.JSONField(
+        default=list, blank=True, help_text="What of the API it reaches. Empty: everything."
+    )
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField("last used", null=True, blank=True, editable=False)
+    used_from = models.GenericIPAddressField(
+        "last used from", null=True, blank=True, editable=False
+    )
+
+    class Meta(Key.Meta):
+        verbose_name = "API token"
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and self.expires_at > now

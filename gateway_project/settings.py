@@ -114,6 +114,7 @@ OIDC_EMAIL_DOMAINS = environment.read_word_list("TOKENTHRIFT_OIDC_EMAIL_DOMAINS"
 OIDC_BUTTON = environment.read_text("TOKENTHRIFT_OIDC_BUTTON")
 OIDC_ALLOW_PRIVATE = environment.read_flag("TOKENTHRIFT_OIDC_ALLOW_PRIVATE")
 LOCAL_LOGIN = environment.read_flag("TOKENTHRIFT_LOCAL_LOGIN", default=True)
+TOKEN_DAYS = environment.read_integer("TOKENTHRIFT_TOKEN_DAYS", 365, low=1, high=3650)
 BREAK_GLASS = environment.read_word_list("TOKENTHRIFT_BREAK_GLASS")
 # Implements the port of plans.capabilities.
 CAPABILITIES = "gateway_project.running_capabilities.RunningCapabilities"
@@ -331,6 +332,7 @@ LOG_REQUESTS = environment.read_flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.tokens.authentication.PersonalTokenAuthentication",
         "plans.api.authentication.AdminKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],

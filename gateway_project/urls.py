@@ -21,6 +21,7 @@ from drf_spectacular.renderers import (
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts.oidc.views import begin_login, finish_login
+from accounts.tokens import openapi  # noqa: F401 - importing registers the scheme
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
 from proxy.entries.api import PlanEntriesView

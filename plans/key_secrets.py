@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-KeyKind = Literal["tt", "tta"]
+KeyKind = Literal["tt", "tta", "ttp"]
 VIRTUAL_KEY_KIND: KeyKind = "tt"
 ADMIN_KEY_KIND: KeyKind = "tta"
-_KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
+PERSONAL_TOKEN_KIND: KeyKind = "ttp"
+_KEY_PATTERN = re.compile(r"(tt[ap]?)-[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """Admin pages; Django finds them by importing this package."""
 
-from accounts.admin import people
+from accounts.admin import people, tokens
 
-__all__ = ["people"]
+__all__ = ["people", "tokens"]
