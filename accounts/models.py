@@ -60,3 +60,25 @@ class ApiToken(Key):
     def is_live(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and self.expires_at > now
+
+
+class SecondFactor(models.Model):
+    """The authenticator app of a local account (TOTP, RFC 6238); it counts once confirmed."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="second_factor",
+    )
+    sealed_secret = models.BinaryField(editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(null=True, editable=False)
+    # No code of this time step, or an earlier one, is accepted again.
+    last_step = models.BigIntegerField(default=0, editable=False)
+    recovery_digests = models.JSONField(default=list, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failed_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user}"

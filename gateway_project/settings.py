@@ -114,6 +114,7 @@ OIDC_EMAIL_DOMAINS = environment.read_word_list("TOKENTHRIFT_OIDC_EMAIL_DOMAINS"
 OIDC_BUTTON = environment.read_text("TOKENTHRIFT_OIDC_BUTTON")
 OIDC_ALLOW_PRIVATE = environment.read_flag("TOKENTHRIFT_OIDC_ALLOW_PRIVATE")
 LOCAL_LOGIN = environment.read_flag("TOKENTHRIFT_LOCAL_LOGIN", default=True)
+REQUIRE_SECOND_FACTOR = environment.read_flag("TOKENTHRIFT_REQUIRE_SECOND_FACTOR")
 TOKEN_DAYS = environment.read_integer("TOKENTHRIFT_TOKEN_DAYS", 365, low=1, high=3650)
 BREAK_GLASS = environment.read_word_list("TOKENTHRIFT_BREAK_GLASS")
 # Implements the port of plans.capabilities.

@@ -21,6 +21,7 @@ from drf_spectacular.renderers import (
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts.oidc.views import begin_login, finish_login
+from accounts.second_factor.views import code_page, set_up_page
 from accounts.tokens import openapi  # noqa: F401 - importing registers the scheme
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
@@ -85,6 +86,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="plan-trial-page",
     ),
     path("admin/", admin.site.urls),
+    path("account/code", code_page, name="login-code"),
+    path("account/second-factor", set_up_page, name="second-factor"),
     path("sso/login", begin_login, name="sso-login"),
     path("sso/callback", finish_login, name="sso-callback"),
     *build_slash_routes("token-saving/plans", api_views.PlansView.as_view(), "plans"),

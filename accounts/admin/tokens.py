@@ -37,6 +37,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     class Meta:
         model = ApiToken
         fields = ("name", "access", "resources")
+        help_texts = {"name": "What uses this token."}  # noqa: RUF012 - as Django declares it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -193,9 +194,14 @@ class ApiTokenAdmin(TenantScopedAdmin):
             "opts": self.opts,
             "token": obj,
             "secret": obj.__dict__.pop("secret"),
-            "address": request.build_absolute_uri("/token-saving/plans"),
+            "address": request.build_absolute_uri(f"/token-saving/{_pick_example(obj)}"),
         }
         return TemplateResponse(request, "accounts/token_created.html", context)
+
+
+def _pick_example(token: ApiToken) -> str:
+    """Return a path that this token may read."""
+    return "stats" if not token.resources or "stats" in token.resources else token.resources[0]
 
 
 def _is_staff(request: HttpRequest) -> bool:

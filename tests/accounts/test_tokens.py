@@ -49,7 +49,12 @@ def test_a_token_does_what_its_person_may(boss: User, acme: Tenant) -> None:
     assert token(boss).create()["tenant"] is None
     tenants = person("tina", TENANT_ADMIN, acme)
     assert token(tenants).create(plan_name="theirs")["tenant"] == "acme"
-    refused(token(tenants).call("GET", f"{PLANS}?tenant=rival"), 404, param="tenant", code="tenant_not_found")
+    refused(
+        token(tenants).call("GET", f"{PLANS}?tenant=rival"),
+        404,
+        param="tenant",
+        code="tenant_not_found",
+    )
     viewer = token(person("vera", VIEWER, acme))
     refused(viewer.call("POST", PLANS, {"plan_name": "x"}), 403, code="permission_denied")
     assert viewer.call("GET", "/token-saving/stats").status_code == 200

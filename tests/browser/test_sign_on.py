@@ -2,9 +2,12 @@
 real processes."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -131,3 +134,80 @@ def test_the_local_account_logs_in_beside_it(
     visitor.get_by_role("link", name="alice").click()
     expect(visitor.get_by_text(f"id-of-alice at {idp.issuer}")).to_be_visible()
     shoot(visitor, screens, "sign-on-person")
+
+
+def log_in_locally(page: Page, gate: Gateway, name: str = "admin") -> None:
+    page.goto("/admin/login/?next=/dashboard/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(gate.password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_token_is_made_used_and_revoked(
+    visitor: Page, own_watch: Watch, gate: Gateway, screens: Path | None
+) -> None:
+    log_in_locally(visitor, gate)
+    visitor.goto("/admin/accounts/apitoken/")
+    visitor.get_by_role("link", name="Add API token").first.click()
+    visitor.get_by_label("Name").fill("grafana")
+    visitor.get_by_label("stats").check()
+    shoot(visitor, screens, "token-add")
+    visitor.get_by_role("button", name="Save", exact=True).click()
+    expect(visitor.get_by_role("heading", name="Copy the token now")).to_be_visible()
+    shoot(visitor, screens, "token-made")
+    secret = visitor.locator("#secret").inner_text()
+    header = {"authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{gate.url}/token-saving/stats", headers=header).status_code == 200
+    assert httpx.get(f"{gate.url}/token-saving/plans", headers=header).status_code == 403
+    visitor.get_by_role("link", name="I have copied it").click()
+    shoot(visitor, screens, "token-list")
+    visitor.get_by_label("Select this object for an action").first.check()
+    visitor.locator("select[name=action]").select_option("revoke_tokens")
+    visitor.get_by_role("button", name="Run").click()
+    expect(visitor.get_by_role("heading", name="Revoke this token?")).to_be_visible()
+    shoot(visitor, screens, "token-revoke")
+    visitor.get_by_role("button", name="Revoke it for good").click()
+    expect(visitor.get_by_text("1 token was revoked")).to_be_visible()
+    assert httpx.get(f"{gate.url}/token-saving/stats", headers=header).status_code == 401
+
+
+def test_a_second_factor_is_set_up_and_asked_for(
+    visitor: Page, own_watch: Watch, gate: Gateway, screens: Path | None
+) -> None:
+    gate.manage(
+        "shell",
+        "--verbosity",
+        "0",
+        "-c",
+        "from django.contrib.auth.models import User; "
+        f"User.objects.create_superuser('dora', password={gate.password!r})",
+    )
+    log_in_locally(visitor, gate, "dora")
+    visitor.wait_for_url("**/dashboard/")
+    visitor.goto("/admin/")
+    visitor.get_by_role("link", name="Second factor").click()
+    shoot(visitor, screens, "factor-set-up")
+    app = pyotp.TOTP(visitor.locator(".tt-secret").inner_text().replace(" ", ""))
+    visitor.get_by_label("Code").fill("000000")
+    visitor.get_by_role("button", name="Set it up").click()
+    expect(visitor.locator(".errorlist")).to_contain_text("not the app's present code")
+    visitor.get_by_label("Code").fill(app.at(int(time.time()) - 30))
+    visitor.get_by_role("button", name="Set it up").click()
+    expect(visitor.get_by_text("shown this once")).to_be_visible()
+    shoot(visitor, screens, "factor-recovery")
+    recovery = visitor.locator("#codes").inner_text().split()
+    visitor.get_by_role("link", name="I have kept them").click()
+    visitor.goto("/account/second-factor")
+    shoot(visitor, screens, "factor-present")
+    visitor.context.clear_cookies()
+    log_in_locally(visitor, gate, "dora")
+    visitor.wait_for_url("**/account/code")
+    shoot(visitor, screens, "factor-code")
+    visitor.get_by_label("Code of your authenticator app").fill(app.now())
+    visitor.get_by_role("button", name="Go on").click()
+    visitor.wait_for_url("**/dashboard/")
+    visitor.context.clear_cookies()
+    log_in_locally(visitor, gate, "dora")
+    visitor.get_by_label("Code of your authenticator app").fill(recovery[0])
+    visitor.get_by_role("button", name="Go on").click()
+    visitor.wait_for_url("**/dashboard/")
