@@ -17,6 +17,7 @@ COPY deploy/install.py deploy/trim.py deploy/
 RUN python -m deploy.install gateway qdrant && python -m compileall -q -j 0 /opt/venv/lib
 COPY manage.py ./
 COPY gateway_project gateway_project
+COPY accounts accounts
 COPY plans plans
 COPY proxy proxy
 COPY stats stats
@@ -32,6 +33,7 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin toke
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app/manage.py /app/manage.py
 COPY --from=build /app/gateway_project /app/gateway_project
+COPY --from=build /app/accounts /app/accounts
 COPY --from=build /app/plans /app/plans
 COPY --from=build /app/proxy /app/proxy
 COPY --from=build /app/stats /app/stats

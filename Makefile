@@ -16,7 +16,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
-CODE := manage.py gateway_project plans proxy stats demo deploy evaluation mock_providers $(wildcard benchmarks) tests
+CODE := manage.py gateway_project accounts plans proxy stats demo deploy evaluation mock_providers $(wildcard benchmarks) tests
 # Tests that need no service: `make quick` starts none, and a test here that asks for one fails.
 QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressors/test_worker_choice.py \
   tests/stats/test_time_grains.py tests/test_process_logs.py \
@@ -78,7 +78,7 @@ lint: $(INSTALLED) ## Check style, security (bandit), types (mypy --strict) and 
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@echo "Looking for what endangers security"
-	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml manage.py gateway_project plans proxy stats
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml manage.py gateway_project accounts plans proxy stats
 	@echo "Checking types"
 	@$(BIN)/mypy $(CODE)
 	@echo "Checking who imports whom"

@@ -6,4 +6,8 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from gateway_project.checks import deployment, services  # noqa: F401 - importing registers
+        from gateway_project.checks import (  # noqa: F401 - importing registers
+            deployment,
+            services,
+            sign_on,
+        )

@@ -13,13 +13,13 @@ from proxy.core.request_ids import REQUEST_ID
 FORMATTERS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
 
 _SECRET_PATTERN = re.compile(
-    r"(?P<head>\b(?:tta?|sk|pk)-)[A-Za-z0-9_-]{8,}"  # our keys, and the shape most providers use
+    r"(?P<head>\b(?:tt[ap]?|sk|pk)-)[A-Za-z0-9_-]{8,}"  # our keys, and the shape most providers use
     r"|(?P<bearer>\bbearer\s+)[^\s'\",]+"
     r"|(?P<address>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
 # Every match contains one of these; looking for them takes a hundredth of the time.
-_SECRET_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")
+_SECRET_SIGNS = ("tt-", "tta-", "ttp-", "sk-", "pk-", "bearer", "://")
 
 
 def redact_secrets(text: str) -> str:

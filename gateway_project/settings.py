@@ -104,6 +104,21 @@ UPKEEP_SECONDS = environment.read_number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low
 FEEDBACK_PER_MINUTE = environment.read_integer(
     "TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000
 )
+# People who log in. `accounts` reads these; the identity provider's are explained in
+# docs/sign-on.md.
+OIDC_ISSUER = environment.read_text("TOKENTHRIFT_OIDC_ISSUER")
+OIDC_CLIENT_ID = environment.read_text("TOKENTHRIFT_OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = environment.read_text("TOKENTHRIFT_OIDC_CLIENT_SECRET")
+OIDC_SCOPES = environment.read_word_list("TOKENTHRIFT_OIDC_SCOPES", "openid,email,profile")
+OIDC_ROLES_CLAIM = environment.read_text("TOKENTHRIFT_OIDC_ROLES_CLAIM", "groups")
+OIDC_ROLES = environment.read_text("TOKENTHRIFT_OIDC_ROLES")
+OIDC_EMAIL_DOMAINS = environment.read_word_list("TOKENTHRIFT_OIDC_EMAIL_DOMAINS")
+OIDC_BUTTON = environment.read_text("TOKENTHRIFT_OIDC_BUTTON")
+OIDC_ALLOW_PRIVATE = environment.read_flag("TOKENTHRIFT_OIDC_ALLOW_PRIVATE")
+LOCAL_LOGIN = environment.read_flag("TOKENTHRIFT_LOCAL_LOGIN", default=True)
+REQUIRE_SECOND_FACTOR = environment.read_flag("TOKENTHRIFT_REQUIRE_SECOND_FACTOR")
+TOKEN_DAYS = environment.read_integer("TOKENTHRIFT_TOKEN_DAYS", 365, low=1, high=3650)
+BREAK_GLASS = environment.read_word_list("TOKENTHRIFT_BREAK_GLASS")
 # Implements the port of plans.capabilities.
 CAPABILITIES = "gateway_project.running_capabilities.RunningCapabilities"
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
@@ -128,8 +143,9 @@ INSTALLED_APPS = [
     "plans",
     "stats",
     "proxy",
+    "accounts",
     "gateway_project.apps.GatewayConfig",
-    "django.contrib.admin",
+    "accounts.admin_config.GatewayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -162,8 +178,10 @@ MIDDLEWARE = [
 ]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "accounts.backends.PasswordPolicyBackend",
     "plans.access.TenantPermissionBackend",
     "django.contrib.auth.backends.ModelBackend",
+    "accounts.backends.OidcBackend",
 ]
 ROOT_URLCONF = "gateway_project.urls"
 ASGI_APPLICATION = "gateway_project.asgi.application"
@@ -323,6 +341,7 @@ LOG_REQUESTS = environment.read_flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.tokens.authentication.PersonalTokenAuthentication",
         "plans.api.authentication.AdminKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],

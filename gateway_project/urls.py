@@ -21,6 +21,9 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from accounts.oidc.views import begin_login, finish_login
+from accounts.second_factor.views import code_page, set_up_page
+from accounts.tokens import openapi  # noqa: F401 - importing registers the scheme
 from gateway_project.path_prefix import put_prefix
 from plans.api import views as api_views
 from plans.api.schema_view import SchemaView
@@ -97,6 +100,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="plan-trial-page",
     ),
     path("admin/", admin.site.urls),
+    path("account/code", code_page, name="login-code"),
+    path("account/second-factor", set_up_page, name="second-factor"),
+    path("sso/login", begin_login, name="sso-login"),
+    path("sso/callback", finish_login, name="sso-callback"),
     *build_slash_routes("token-saving/plans", PlansView.as_view(), "plans"),
     *build_slash_routes("token-saving/plans/<str:plan>", PlanView.as_view(), "plan"),
     *build_slash_routes(

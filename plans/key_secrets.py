@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-KeyKind = Literal["tt", "tta"]
+KeyKind = Literal["tt", "tta", "ttp"]
 VIRTUAL_KEY_KIND: KeyKind = "tt"
 ADMIN_KEY_KIND: KeyKind = "tta"
+PERSONAL_TOKEN_KIND: KeyKind = "ttp"  # noqa: S105 -- a prefix, no secret
 # Of a key that a secret store gave: of 43 random characters nearly all have more.
 MIN_DISTINCT_CHARACTERS: Final = 16
-_KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
+_KEY_PATTERN = re.compile(r"(tt[ap]?)-[A-Za-z0-9_-]{43}")
 _SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 # Of a key made elsewhere; a stranger decides how much is hashed.
 MAX_FOREIGN_KEY_LENGTH: Final = 512
@@ -81,8 +82,8 @@ def compute_client_digest(secret: str, *, pepper: str) -> str | None:
     """Return the digest under which a client's key would be stored; None if it can be none."""
     if is_well_formed(secret, VIRTUAL_KEY_KIND):
         return compute_key_digest(secret, pepper=pepper)
-    if len(secret) > MAX_FOREIGN_KEY_LENGTH or is_well_formed(secret, ADMIN_KEY_KIND):
-        return None
+    if len(secret) > MAX_FOREIGN_KEY_LENGTH or _KEY_PATTERN.fullmatch(secret):
+        return None  # of the management API
     # Always hashed, never compared as it is: the SHA-256 itself, read from a database, is no key.
     sha256 = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
     return compute_foreign_key_digest(sha256, pepper=pepper)

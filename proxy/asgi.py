@@ -38,7 +38,7 @@ OPENAI_PATH_ENDINGS = (
     "/api/chat",
     "/api/generate",
 )
-PAGE_PREFIXES = ("/admin/", "/token-saving/", "/dashboard/", "/static/")
+PAGE_PREFIXES = ("/account/", "/admin/", "/dashboard/", "/sso/", "/static/", "/token-saving/")
 _HOST_PATTERN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 

@@ -22,7 +22,7 @@ import pytest
 codes: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("proxy", "plans", "stats", "gateway_project")
+PACKAGES = ("proxy", "accounts", "plans", "stats", "gateway_project")
 CALLS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 FROM_THE_BEGINNING = {"match", "fullmatch"}
 HANDED_ON = {"_COLON": {"match"}, "_BETWEEN": {"match"}}  # `json_text._end` matches with them

@@ -41,9 +41,11 @@ PAGES: Final[dict[str, str]] = {
     "plan-entries": "/admin/proxy/entry/?plan__id__exact={plan}",
     "prices-import": "/admin/plans/modelprice/import/",
     "password": "/admin/password_change/",
+    "second-factor": "/account/second-factor",
     "api-docs": "/api/docs",
 }
 ADDED_BY_HAND: Final = {
+    "accounts_apitoken",
     "auth_user",
     "plans_adminkey",
     "plans_modelprice",

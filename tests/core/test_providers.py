@@ -39,7 +39,7 @@ def test_ids_are_those_of_the_price_list() -> None:
 def test_no_provider_is_named_in_other_code() -> None:
     quoted = re.compile(rf"\"({'|'.join(map(re.escape, IDS))})\"")
     named: dict[str, set[str]] = {}
-    for package in ("gateway_project", "plans", "proxy", "stats"):
+    for package in ("gateway_project", "accounts", "plans", "proxy", "stats"):
         for path in (ROOT / package).rglob("*.py"):
             found = set(quoted.findall(path.read_text("utf-8")))
             if found and "migrations" not in path.parts and path.name != "providers.py":

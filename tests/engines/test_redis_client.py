@@ -25,7 +25,7 @@ from tests.support.entries import SEALER, make_semantic_entry
 from tests.support.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("gateway_project", "plans", "proxy", "stats")
+PACKAGES = ("gateway_project", "accounts", "plans", "proxy", "stats")
 CLIENT_MODULES = {"proxy/engines/redis_client.py", "stats/redis_connection.py"}
 DEADLINE = 0.2
 LOOSE = 1.0  # seconds a busy machine may add

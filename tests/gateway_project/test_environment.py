@@ -45,7 +45,7 @@ def _names_read() -> Iterator[str]:
         ROOT / "manage.py",
         *(
             file
-            for app in ("gateway_project", "plans", "proxy", "stats")
+            for app in ("gateway_project", "accounts", "plans", "proxy", "stats")
             for file in (ROOT / app).rglob("*.py")
         ),
     ]:
@@ -81,7 +81,7 @@ def test_the_example_lists_every_variable_the_code_or_compose_reads_and_no_other
 def test_no_other_module_reads_the_environment_past_the_typed_readers() -> None:
     readers = [
         path.relative_to(ROOT).as_posix()
-        for app in ("gateway_project", "plans", "proxy", "stats")
+        for app in ("gateway_project", "accounts", "plans", "proxy", "stats")
         for path in (ROOT / app).rglob("*.py")
         if re.search(
             r"os\.(environ\[|environ\.get|getenv)\(?.{0,3}(TOKENTHRIFT|DATABASE_URL|REDIS)",

@@ -14,7 +14,7 @@ from proxy.pipeline.toolbox import Toolbox
 from tests.support.fakes import World
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("gateway_project", "plans", "proxy", "stats")
+PACKAGES = ("gateway_project", "accounts", "plans", "proxy", "stats")
 CROSSINGS = {"run_coroutine_threadsafe", "call_soon_threadsafe"}
 
 

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from accounts.models import ApiToken
 from plans.models import AdminKey, Membership, ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Entry, EntryLook, Route, Upstream, WrongAnswer
 from stats.models.cache_entries import Erasure
@@ -69,6 +70,14 @@ def _wrong(owner: Tenant, mark: str) -> Model:
     )
 
 
+def _token(owner: Tenant, mark: str) -> Model:
+    user = User.objects.create(username=f"{mark} with a token", is_staff=True)
+    Membership.objects.create(user=user, tenant=owner)
+    return ApiToken.objects.create(
+        user=user, name=mark, prefix=f"p{mark[:9]}", digest=f"p{mark}", expires_at=LATER
+    )
+
+
 # A row of each model whose pages are a tenant's too. One more page wants one more row.
 OWNED: dict[type[Model], Callable[[Tenant, str], Model]] = {
     Tenant: lambda owner, mark: owner,
@@ -85,6 +94,7 @@ OWNED: dict[type[Model], Callable[[Tenant, str], Model]] = {
     EntryLook: lambda owner, mark: EntryLook.objects.create(
         user_id=1, user=mark, entry_id=mark, tenant=owner.slug, plan=mark
     ),
+    ApiToken: _token,
     Erasure: lambda owner, mark: Erasure.objects.create(
         at=NOW, by=mark, tenant_id=owner.pk, plan_id=1, namespace=mark
     ),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PACKAGES: Final = ("gateway_project", "plans", "proxy", "stats")
+PACKAGES: Final = ("gateway_project", "accounts", "plans", "proxy", "stats")
 # As written in the source: a header or a variable that is put together at run time is not found.
 HEADER_PATTERN: Final = re.compile(r"(?i)\bx-(?:tokenthrift|token-saving)(?:-[a-z]+)*[a-z]\b")
 APPS_PATTERN: Final = re.compile(r"\(\?P<app_label>[a-z|]+\)")

@@ -13,7 +13,7 @@ import pytest
 from tests.support import databases
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("gateway_project", "plans", "proxy", "stats")
+PACKAGES = ("gateway_project", "accounts", "plans", "proxy", "stats")
 # Loops of a worker that are no periodic task, as each turn lasts as long as its connection; and by
 # which function in the worker's list they run.
 LISTENERS = {
