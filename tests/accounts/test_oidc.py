@@ -430,7 +430,7 @@ def test_only_verified_addresses_of_allowed_domains(
 def test_a_log_in_leads_to_no_other_site(idp: OidcServer, browser: Client, next_url: str) -> None:
     reply = sign_in_at_provider(browser, "alice", path=f"/sso/login?next={next_url}")
     done = browser.get(reply)
-    assert (done.status_code, done["location"]) == (302, "/dashboard/")
+    assert (done.status_code, done["location"]) == (302, "/dashboard")
 
 
 def test_log_out_names_the_provider_s_own(idp: OidcServer, browser: Client) -> None:
