@@ -1,7 +1,7 @@
 """Admin pages of virtual keys and admin keys."""
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -26,6 +26,9 @@ from plans.client_snippets import build_key_snippets
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import VirtualKeyForm
 from plans.models import AdminKey, VirtualKey
+
+# What a former secret may do, its successor says.
+SUCCESSOR_FIELDS: Final = ("routes", "default_plan", "paused")
 
 
 class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
@@ -84,7 +87,7 @@ class VirtualKeyAdmin(ManagedObjectMixin, KeyAdmin):
         "name",
         "prefix",
         "tenant",
-        "state_text",
+        "short_state",
         "last_used",
         "expires_at",
         "created_at",
@@ -99,13 +102,14 @@ class VirtualKeyAdmin(ManagedObjectMixin, KeyAdmin):
         shown = super().get_readonly_fields(request, obj)
         if not isinstance(obj, VirtualKey):
             return shown
-        # What a former secret may do, its successor says.
-        others = ("name", "routes", "default_plan", "paused") if obj.successor_id else ()
+        others = ("name", *SUCCESSOR_FIELDS) if obj.successor_id else ()
         return (*shown, *others, "state_text", "last_used", "plan_without_name")
 
     def get_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> Any:
         """Return the form's fields, the present state first."""
         names = list(super().get_fields(request, obj))
+        if isinstance(obj, VirtualKey) and obj.successor_id:
+            names = [name for name in names if name not in SUCCESSOR_FIELDS]
         first = [name for name in ("name", "tenant", "state_text", "last_used") if name in names]
         return [*first, *(name for name in names if name not in first)]
 
@@ -119,13 +123,19 @@ class VirtualKeyAdmin(ManagedObjectMixin, KeyAdmin):
         return shown
 
     @admin.display(description="State")
+    def short_state(self, key: VirtualKey) -> str:
+        """Say what requests with the key meet now, for lists: they have the expiry."""
+        if key.successor is None or key.state not in {"replaced", "paused"}:
+            return key.state
+        paused = ", paused" if key.state == "paused" else ""
+        return f"replaced by {key.successor.prefix}…{paused}"
+
+    @admin.display(description="State")
     def state_text(self, key: VirtualKey) -> str:
-        """Say what requests with the key meet now."""
-        if key.successor and key.state in {"replaced", "paused"}:
-            paused = ", paused" if key.state == "paused" else ""
-            until = f" until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else ""
-            return f"replaced by {key.successor.prefix}…, works{until}{paused}"
-        return key.state
+        """Say the same and, of a former secret, until when it works."""
+        works = key.expires_at and key.state == "replaced"
+        until = f", works until {key.expires_at:%Y-%m-%d %H:%M} UTC" if works else ""
+        return f"{self.short_state(key)}{until}"
 
     @admin.display(description="Last used")
     def last_used(self, key: VirtualKey) -> str:

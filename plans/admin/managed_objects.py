@@ -1,12 +1,15 @@
 """Admin pages of objects that a configuration file may name: they say so, and may be locked."""
 
+from pathlib import PurePath
 from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 
 from plans.managed_marks import describe_mark, find_mark, is_locked
+from plans.models import ManagedMark
 
 MAX_LOCKED_NAMED: Final = 5
 
@@ -18,12 +21,17 @@ class ManagedObjectMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return super().get_queryset(request).prefetch_related("managed_marks")
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return (*super().get_list_display(request), "managed_by")
+        """Add the file behind the name, where files are used at all."""
+        first, *others = super().get_list_display(request)
+        named = ("managed_by",) if ManagedMark.objects.exists() else ()
+        return (first, *named, *others)
 
     @admin.display(description="From the file")
     def managed_by(self, row: Any) -> str | None:
         mark = find_mark(row)
-        return mark.file if mark else None
+        if mark is None:
+            return None
+        return format_html('<span title="{}">{}</span>', mark.file, PurePath(mark.file).name)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and not is_locked(obj)

@@ -26,6 +26,10 @@ MESSAGE_LEVELS: Final[dict[ConnectionState, int]] = {
 }
 
 
+# Form fields that are no columns.
+KEY_INPUTS: Final = ("provider_key", "remove_key", "without_key")
+
+
 @admin.register(Upstream)
 class UpstreamAdmin(
     ManagedObjectMixin,
@@ -45,6 +49,26 @@ class UpstreamAdmin(
         ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Upstream | None = None) -> Any:
+        """Leave out what only changes the key, where it may only be read."""
+        shown = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return shown
+        return [
+            (title, options | {"fields": [n for n in options["fields"] if n not in KEY_INPUTS]})
+            for title, options in shown
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_test"] = self._may_test(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _may_test(self, request: HttpRequest) -> bool:
+        # Also an upstream that a file locks: a test changes nothing.
+        return bool(request.user.has_perm("proxy.change_upstream"))
+
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(require_POST(self.test_connection))
         own = path("<int:upstream>/test/", page, name="proxy_upstream_test")
@@ -53,7 +77,7 @@ class UpstreamAdmin(
     def test_connection(self, request: HttpRequest, upstream: int) -> HttpResponse:
         """Ask the saved upstream for its models, and tell on its page what came of it."""
         row = get_object_or_404(Upstream, pk=upstream)
-        if not self.has_change_permission(request, row):
+        if not self._may_test(request):
             raise PermissionDenied
         report = check_upstream(row)
         self.message_user(request, report.message, MESSAGE_LEVELS[report.state])

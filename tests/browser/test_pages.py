@@ -39,6 +39,8 @@ PAGES: Final[dict[str, str]] = {
     "plans-import": "/admin/plans/plan/import/",
     "plan-delete": "/admin/plans/plan/{plan}/delete/",
     "plan-entries": "/admin/proxy/entry/?plan__id__exact={plan}",
+    "key": "/admin/plans/virtualkey/{key}/change/",
+    "key-history": "/admin/plans/virtualkey/{key}/history/",
     "prices-import": "/admin/plans/modelprice/import/",
     "password": "/admin/password_change/",
     "second-factor": "/account/second-factor",

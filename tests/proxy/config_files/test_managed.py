@@ -67,7 +67,7 @@ def test_each_object_says_which_file_it_is_from_when_and_by_whom(
         assert f"The configuration file {file} says what this is" in page, row
         assert "undone the next time the file is applied" in page
         listed = boss.get(f"/admin/{row._meta.app_label}/{row._meta.model_name}/")
-        assert str(file) in listed.content.decode()
+        assert f'title="{file}">{file.name}<' in listed.content.decode()
     for path in PATHS:
         managed = platform.call("GET", path).json()["managed"]
         assert (managed["file"], managed["locked"]) == (str(file), False), path
@@ -148,6 +148,17 @@ def test_what_is_locked_is_read_only_in_the_admin(
         {"action": "follow_published", "_selected_action": [ModelPrice.objects.get().pk]},
     )
     assert read_state() == before
+
+
+def test_a_locked_upstream_can_be_tested_and_shows_no_inputs_of_its_key(
+    file: Path, boss: Client, settings: Settings
+) -> None:
+    apply(file)
+    settings.LOCK_MANAGED = True
+    page = boss.get(f"{page_of(Upstream.objects.get())}change/").content.decode()
+    assert "Test connection" in page
+    assert "Has a key" in page
+    assert "Remove key" not in page
 
 
 def test_what_is_locked_is_refused_over_the_api_with_the_files_name(
