@@ -47,7 +47,7 @@ def render(values: dict[str, Any]) -> Rendered:
 def lint(values: dict[str, Any]) -> list[str]:
     """What Helm's linter finds wrong, or warns of."""
     told = _run({"values": values, "lint": True})
-    return [each["error"] for each in told["messages"] if each["severity"] > 1] + told["errors"]
+    return [*(each["error"] for each in told["messages"] if each["severity"] > 1), *told["errors"]]
 
 
 def _run(asked: dict[str, Any]) -> Any:
