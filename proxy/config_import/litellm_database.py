@@ -20,6 +20,10 @@ TEAM_TABLE: Final = "LiteLLM_TeamTable"
 USER_TABLE: Final = "LiteLLM_UserTable"
 MEMBER_TABLE: Final = "LiteLLM_TeamMembership"
 BUDGET_TABLE: Final = "LiteLLM_BudgetTable"
+MODEL_TABLE: Final = "LiteLLM_ProxyModelTable"
+SETTING_TABLE: Final = "LiteLLM_Config"
+# Tables of which only names are read: what they hold is encrypted, or stands in the file.
+NAME_COLUMNS: Final = {MODEL_TABLE: "model_name", SETTING_TABLE: "param_name"}
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
@@ -29,13 +33,15 @@ Connection = psycopg.Connection[Row]
 class LiteLLMRows:
     """What is imported: rows by column, and the models of people, whose keys open no others.
 
-    `user_models`: by user; `member_models`: by user and team.
+    `user_models`: by user; `member_models`: by user and team; `names`: by table, of what is told
+    and not imported.
     """
 
     keys: list[Row]
     teams: list[Row]
     user_models: Mapping[str, list[str]]
     member_models: Mapping[tuple[str, str], list[str]]
+    names: Mapping[str, list[str]]
 
 
 class UnreadableDatabase(Exception):
@@ -88,7 +94,17 @@ def _read_all(connection: Connection) -> LiteLLMRows:
         rows[TEAM_TABLE],
         {row["user_id"]: row["models"] or [] for row in users},
         {(row["user_id"], row["team_id"]): row["allowed_models"] or [] for row in members},
+        {table: _read_names(connection, table, name) for table, name in NAME_COLUMNS.items()},
     )
+
+
+def _read_names(connection: Connection, table: str, column: str) -> list[str]:
+    if not _has_column(connection, table, column):
+        return []
+    query = sql.SQL("SELECT {} AS name FROM {}").format(
+        sql.Identifier(column), sql.Identifier(table)
+    )
+    return [str(row["name"]) for row in _fetch(connection, query, table, "name")]
 
 
 def _has_column(connection: Connection, table: str, column: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.config_import.litellm_database import KEY_TABLE, TEAM_TABLE
+from proxy.config_import.litellm_database import KEY_TABLE, MODEL_TABLE, SETTING_TABLE, TEAM_TABLE
 from proxy.config_import.litellm_reasons import NO_BUDGET, NO_RATE_LIMIT
 from proxy.config_import.report import EXACT, MANUAL, UNSUPPORTED
 from proxy.config_import.rules import RuleTable, Ruling, expand_rules
@@ -56,4 +56,12 @@ def _build_rules(table: str) -> dict[str, Ruling]:
     }
 
 
-LITELLM_KEY_RULES: Final = RuleTable(_build_rules(KEY_TABLE) | _build_rules(TEAM_TABLE))
+_NAMES: Final = {
+    MODEL_TABLE: Ruling(
+        MANUAL, "It stands in the database alone: write the model into the file, and import again."
+    ),
+    SETTING_TABLE: Ruling(
+        MANUAL, "It stands in the database and wins over the file there: compare both."
+    ),
+}
+LITELLM_KEY_RULES: Final = RuleTable(_build_rules(KEY_TABLE) | _build_rules(TEAM_TABLE) | _NAMES)

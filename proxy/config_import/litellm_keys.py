@@ -59,9 +59,12 @@ class KeyImporter:
         # A key is reported by its place: whatever names it is the client's or the admin's.
         self._keys = {f"key {number}": row for number, row in enumerate(rows.keys, 1)}
         self._teams = {str(row["team_id"]): row for row in rows.teams}
-        values = {
+        values: dict[str, dict[str, Any]] = {
             table: {name: _drop_empty(row) for name, row in found.items()}
             for table, found in ((TEAM_TABLE, self._teams), (KEY_TABLE, self._keys))
+        }
+        values |= {
+            table: dict.fromkeys(names, table) for table, names in rows.names.items() if names
         }
         document = ConfigDocument(values, {(): Place("database", 1)})
         self._config = ForeignConfig(document, LITELLM_KEY_RULES)

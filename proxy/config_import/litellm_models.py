@@ -1,5 +1,6 @@
 """Make upstreams, routes and prices of LiteLLM's `model_list`, and routes of its aliases."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -147,8 +148,9 @@ class ModelImporter:
         """Add the upstream alone, as long as a route has one model."""
         upstream = self._draft.add_upstream(address.name, fields, literal_key=key.is_literal)
         reason = PENDING_FEATURES["wildcard_routes"].reason
-        prefix = format_name(found.name.removesuffix(ANY_MODEL))
-        text = reason.format(upstream=upstream, prefix=prefix)
+        # Whoever reads it copies it into a shell.
+        prefix = shlex.quote(format_name(found.name.removesuffix(ANY_MODEL)))
+        text = reason.format(upstream=shlex.quote(upstream), prefix=prefix)
         self._config.judge(found.path, MANUAL, text)
 
     def _add_route(

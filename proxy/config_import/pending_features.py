@@ -36,7 +36,7 @@ PENDING_FEATURES: Final = {
     "wildcard_routes": PendingFeature(
         "",
         "A route has one model: make a route for each that the upstream lists, by manage.py "
-        "check_upstream {upstream} --add-routes '{prefix}'.",
+        "check_upstream {upstream} --add-routes {prefix}.",
     ),
     "extra_headers": PendingFeature(
         "", "An upstream sends no headers of its own: add them in a proxy before the provider."

@@ -1,5 +1,6 @@
 """Import a config of Portkey's gateway (portkey.ai/docs, "Gateway Configs")."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,7 +215,7 @@ class PortkeyImporter:
         if not isinstance(model, str) or not model:
             text = (
                 f"Clients name the model: make a route for each, by manage.py check_upstream "
-                f"{upstream} --add-routes ''."
+                f"{shlex.quote(upstream)} --add-routes ''."
             )
             self._judge_setting(target, "provider", Ruling(MANUAL, f"Upstream {upstream}. {text}"))
             return

@@ -76,14 +76,13 @@ class ImportReport:
 
 def format_path(path: ValuePath) -> str:
     """Return a path as text that a terminal shows as it is."""
-    text = ".".join(path) or "(the whole)"
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return shown if len(shown) <= MAX_PATH_LENGTH else f"{shown[:MAX_PATH_LENGTH]}..."
+    return format_name(".".join(path)) or "(the whole)"
 
 
 def format_name(text: str) -> str:
     """Return a name from a foreign file as a reason can show it."""
-    return format_path((text,))
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown if len(shown) <= MAX_PATH_LENGTH else f"{shown[:MAX_PATH_LENGTH]}..."
 
 
 def _count_values(count: int) -> str:

@@ -1,6 +1,7 @@
 """Foreign files are bounded, whatever they hold, and nothing of them passes silently."""
 
 import json
+import shlex
 import time
 from pathlib import Path
 
@@ -163,6 +164,17 @@ def test_text_that_our_files_would_read_as_a_reference_stays_text(tmp_path: Path
     assert "model: $${HOME}" in written
     assert "passwd" not in written
     assert "A B" not in written
+
+
+def test_a_command_that_is_suggested_is_safe_to_copy(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(
+        "model_list:\n  - model_name: \"x'; rm -rf ~; '*\"\n"
+        "    litellm_params: {model: 'openai/*', api_base: 'https://a;b.example/v1'}\n"
+    )
+    _, reason = verdicts(path)["model_list.0.model_name"]
+    words = shlex.split(reason.partition("check_upstream ")[2])
+    assert words == ["a;b.example", "--add-routes", "x'; rm -rf ~; '."]
 
 
 def test_addresses_that_no_upstream_can_have_are_told(tmp_path: Path) -> None:

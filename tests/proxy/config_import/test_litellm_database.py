@@ -29,6 +29,8 @@ CREATE TABLE "LiteLLM_TeamTable" (
     max_budget float, rpm_limit bigint, spend float DEFAULT 0, metadata jsonb DEFAULT '{}',
     created_at timestamp DEFAULT now());
 CREATE TABLE "LiteLLM_UserTable" (user_id text PRIMARY KEY, models text[]);
+CREATE TABLE "LiteLLM_ProxyModelTable" (model_id text, model_name text, litellm_params jsonb);
+CREATE TABLE "LiteLLM_Config" (param_name text, param_value jsonb);
 CREATE TABLE "LiteLLM_TeamMembership" (
     user_id text, team_id text, budget_id text, PRIMARY KEY (user_id, team_id));
 CREATE TABLE "LiteLLM_VerificationToken" (
@@ -96,6 +98,8 @@ def database() -> Iterator[str]:
                 INSERT INTO "LiteLLM_UserTable" VALUES ('u1', '{large}'), ('u2', '{}'),
                     ('u3', '{no-such}');
                 INSERT INTO "LiteLLM_BudgetTable" VALUES ('b1', '{small}');
+                INSERT INTO "LiteLLM_ProxyModelTable" VALUES ('m1', 'in-database', '{}');
+                INSERT INTO "LiteLLM_Config" VALUES ('router_settings', '{"num_retries": 1}');
                 INSERT INTO "LiteLLM_TeamMembership" VALUES ('u2', 't1', 'b1');
                 """
             )
@@ -158,6 +162,8 @@ def test_every_value_that_is_not_empty_has_a_verdict_and_no_digest_is_told(
     assert values["LiteLLM_TeamTable.t1.max_budget"]["verdict"] == "unsupported"
     assert values["LiteLLM_TeamTable.t1.metadata.deep.x"]["verdict"] == "manual"
     assert values["LiteLLM_TeamTable.t2.models.1"]["verdict"] == "manual"
+    assert values["LiteLLM_ProxyModelTable.in-database"]["verdict"] == "manual"
+    assert values["LiteLLM_Config.router_settings"]["verdict"] == "manual"
     reasons = {each["reason"] for each in report["values"]}
     for said in (
         "Key support/web 2, which clients keep.",
