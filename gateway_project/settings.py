@@ -15,6 +15,7 @@ from gateway_project import environment, logs
 from gateway_project.embedded import configuration
 
 BASE_DIR = configuration.BASE_DIR
+TEMPLATES_DIR = configuration.find_templates_dir()
 VAR_DIR = configuration.find_var_dir()
 URLS = configuration.resolve_urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -168,7 +169,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [TEMPLATES_DIR],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -205,7 +206,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STATICFILES_DIRS = [TEMPLATES_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # files are served from their source folders, without collectstatic
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 # WhiteNoise gives Django a file iterator, which under ASGI is read whole in a thread: acceptable
