@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-matching eval-compression eval-answers eval-budget eval-stream reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve wheel quick test models browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-matching eval-compression eval-answers eval-budget eval-stream reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -16,7 +16,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
-CODE := manage.py gateway_project accounts plans proxy stats demo deploy evaluation mock_providers $(wildcard benchmarks) tests
+CODE := manage.py setup.py gateway_project accounts plans proxy stats demo deploy evaluation mock_providers $(wildcard benchmarks) tests
 # Tests that need no service: `make quick` starts none, and a test here that asks for one fails.
 QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressors/test_worker_choice.py \
   tests/stats/test_time_grains.py tests/test_process_logs.py \
@@ -50,6 +50,13 @@ demo: $(RUNTIME) ## Replay real conversations through the gateway and show what 
 serve: $(RUNTIME) ## Start the gateway and stay up (ARGS="--port 8000 --workers 2")
 	@echo "Starting the gateway; Ctrl-C stops it"
 	@$(BIN)/python manage.py serve $(ARGS)
+
+wheel: $(RUNTIME) ## Build dist/tokenthrift-*.whl, the finished model in it
+	@echo "Building the wheel: some seconds"
+	@rm -rf build dist
+	@$(BIN)/python -m pip wheel --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . # the environment has what the model is built from
+	@rm -rf build tokenthrift.egg-info
+	@ls dist/*.whl
 
 quick: lint ## Lint, then test what needs no PostgreSQL, Redis or gateway: under a minute once caches are warm
 	@echo "Running the tests of pure code"

@@ -24,6 +24,7 @@ from demo.replay import AT_ONCE, Outcome, ReplayError, client, replay
 from demo.report import Disagreement, Witnesses, report
 from demo.stage import Stage, stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
+from gateway_project.embedded import configuration
 from gateway_project.embedded.redis import find_search_module
 
 PLANS = {GUIDE_PLAN: GUIDE_BODY, FAQ_PLAN: FAQ_BODY}
@@ -128,11 +129,12 @@ def farewell(opened: Stage, var: Path, *, seconds: float) -> str:
         *(["the upstream's own ledger"] if opened.ledger_url else []),
     ]
     place = var.relative_to(ROOT) if var.is_relative_to(ROOT) else var
+    serve = "make serve" if configuration.IS_CHECKOUT else "tokenthrift serve"
     return f"""
 These agree: {", ".join(checked)}. It took {seconds:.0f} s; everything started stops now.
 To look around in what is left:
 
-  TOKENTHRIFT_VAR_DIR={place} make serve
+  TOKENTHRIFT_VAR_DIR={place} {serve}
   dashboard    http://127.0.0.1:8000/dashboard/   {ADMIN} / {opened.password}
   admin        http://127.0.0.1:8000/admin/       the same log-in
   API          http://127.0.0.1:8000/api/docs     admin key    {opened.admin_key}

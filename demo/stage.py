@@ -76,7 +76,8 @@ def gateway(
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
-        "manage.py",
+        "-m",
+        "gateway_project.command_line",
         "serve",
         "--host",
         "127.0.0.1",

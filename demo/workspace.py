@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway_project.embedded import file_locks
+from gateway_project.embedded import configuration, file_locks
 
 ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var" / "demo"
-MODELS = ROOT / "var" / "models"
+_DATA = ROOT / "var" if configuration.IS_CHECKOUT else configuration.find_var_dir()
+VAR, MODELS = _DATA / "demo", _DATA / "models"
 
 
 class WorkspaceBusy(Exception):

@@ -15,6 +15,7 @@ from gateway_project import environment, logs
 from gateway_project.embedded import configuration
 
 BASE_DIR = configuration.BASE_DIR
+TEMPLATES_DIR = configuration.find_templates_dir()
 VAR_DIR = configuration.find_var_dir()
 URLS = configuration.resolve_urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -189,7 +190,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [TEMPLATES_DIR],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -230,7 +231,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "gateway_project.path_prefix.PrefixedStaticFiles"},
 }
-STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STATICFILES_DIRS = [TEMPLATES_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # files are served from their source folders, without collectstatic
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 # WhiteNoise gives Django a file iterator, which under ASGI is read whole in a thread: acceptable

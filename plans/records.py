@@ -21,6 +21,7 @@ INITIAL_REASON: Final = "As it was before changes were noted"
 NON_SETTING_FIELDS: Final = frozenset(
     {"id", "version", "created_at", "updated_at"}
 )  # not set by anybody
+COMMAND_LINES: Final = ("manage.py", "tokenthrift")  # of a checkout, of the wheel
 MAX_REASON_LENGTH: Final = 500
 _HISTORY_BY_MODEL: "dict[type[models.Model], ConfigHistory]" = {}
 
@@ -32,11 +33,9 @@ def actor() -> str:
         return (
             user.get_username() if isinstance(user, AbstractBaseUser) else f"Admin key {user.name}"
         )
-    return (
-        f"manage.py {sys.argv[1]}"
-        if Path(sys.argv[0]).name == "manage.py" and len(sys.argv) > 1
-        else ""
-    )
+    program = Path(sys.argv[0]).name
+    is_command = program in COMMAND_LINES and len(sys.argv) > 1
+    return f"{program} {sys.argv[1]}" if is_command else ""
 
 
 class Acted(models.Model):

@@ -20,6 +20,9 @@ from django.core.exceptions import ImproperlyConfigured
 from gateway_project import environment
 
 BASE_DIR = Path(__file__).resolve().parents[2]
+# Else the packages lie in site-packages, which is no place for data.
+IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+COMMAND_LINE = ".venv/bin/python manage.py" if IS_CHECKOUT else "tokenthrift"
 EXACT_DATABASE = 1
 # Nothing listens there; commands that use no service still need settings that load.
 PLACEHOLDER_SERVICE = {"port": 1, "password": ""}
@@ -40,8 +43,19 @@ class ServiceUrls:
 
 
 def find_var_dir() -> Path:
-    """Return the folder of everything this deployment writes: data, secrets, spools, logs."""
-    return Path(environment.read_text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var"))).resolve()
+    """Return the folder of everything this deployment writes: data, secrets, spools, logs.
+
+    `var` of a checkout; of the wheel, by the XDG Base Directory Specification, `tokenthrift` in
+    XDG_DATA_HOME or ~/.local/share.
+    """
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    default = BASE_DIR / "var" if IS_CHECKOUT else data / "tokenthrift"
+    return Path(environment.read_text("TOKENTHRIFT_VAR_DIR", str(default))).resolve()
+
+
+def find_templates_dir() -> Path:
+    """Return the folder of templates, styles and scripts."""
+    return (BASE_DIR if IS_CHECKOUT else BASE_DIR / "gateway_project") / "templates"
 
 
 def uses_embedded_services() -> bool:

@@ -124,11 +124,11 @@ class Command(BaseCommand):
             )
         if not get_user_model().objects.filter(is_staff=True).exists():
             lines.append(
-                "No staff user yet. In another shell: .venv/bin/python manage.py createsuperuser"
+                f"No staff user yet. In another shell: {configuration.COMMAND_LINE} createsuperuser"
             )
         if not settings.ADMIN_KEY and not AdminKey.objects.exists():
             lines.append(
-                "No admin key yet. In another shell: .venv/bin/python manage.py create_admin_key"
+                f"No admin key yet. In another shell: {configuration.COMMAND_LINE} create_admin_key"
             )
         connections.close_all()  # the workers open their own
         self.stdout.write("\n".join(lines))
