@@ -103,6 +103,12 @@ def load_invalidations() -> dict[tuple[int, int | None, str], int]:
     return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
 
+def list_price_providers() -> list[str]:
+    """List the providers that have prices, by id."""
+    rows = ModelPrice.objects.order_by("provider").values_list("provider", flat=True)
+    return list(rows.distinct())
+
+
 def load_price(provider: str, model: str) -> Price | None:
     """Return the price of a provider's model; None means unpriced, which is not zero."""
     return load_prices([(provider, model)]).get((provider, model))

@@ -20,6 +20,8 @@ ToolCallReuse = Literal["none", "output", "all"]
 ContextMatching = Literal["strict", "window", "last_message"]
 # In a tenant's list it grants every route, also future ones. No route can have this name.
 ALL_ROUTES: Final = "*"
+# At the end of a route's name: the route serves every model whose name begins with the rest.
+WILDCARD: Final = "*"
 # What a request says in place of a plan's name to go without any. No new plan can have this name.
 NO_PLAN_NAME: Final = "none"
 

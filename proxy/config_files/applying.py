@@ -4,7 +4,7 @@ A field that an object leaves out takes its default. Objects that no file names 
 are pruned (`proxy.config_files.pruning`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -38,12 +38,14 @@ from proxy.config_files.fields import (
 from proxy.config_files.reader import BadConfigFile, ConfigDocument, Problem, ValuePath
 from proxy.config_files.references import MissingReference, read_secret
 from proxy.models import Route, Upstream
-from proxy.upstreams import encryption
-from proxy.upstreams.services import save_upstream
+from proxy.upstreams.secrets import UpstreamSecrets, read_present_secrets
+from proxy.upstreams.services import check_upstream_values, save_upstream
 
 # In the order in which they are written: what comes later may name what came before.
 SECTIONS: Final = ("upstreams", "routes", "tenants", "plans", "prices")
 TENANT_SECTIONS: Final = ("plans", "keys")
+# What a file calls each secret of an upstream.
+SECRET_NAMES: Final = {"key": "key", "headers": "headers", "query": "query", "proxy_url": "proxy"}
 REASON: Final = "Applied from a file"
 
 Values = dict[str, Any]
@@ -138,7 +140,8 @@ class ConfigApplier:
                 given = said[name]
                 if field.is_secret and isinstance(given, str):
                     given = read_secret(given)
-                values[name] = field.read(given)
+                found = field.read(given)
+                values[name] = _read_secret_values(found) if field.has_secret_values else found
             except (ValueError, MissingReference) as error:
                 self._refuse((*path, name), str(error))
         return values if len(self.problems) == before else None
@@ -152,17 +155,19 @@ class ConfigApplier:
         columns: Mapping[str, Any],
         *,
         save: Callable[[str, set[str]], object] | None = None,
-        is_secret_changed: bool = False,
+        changed_secrets: Iterable[str] = (),
     ) -> bool:
         """Save a row if it differs; whether it is valid.
 
-        `save`: how, given the version that was read and the columns that changed.
+        `save`: how, given the version that was read and the columns that changed;
+        `changed_secrets`: fields that are no columns.
         """
         is_new = row._state.adding
         read_version = "" if is_new else compute_row_version(row)
         differences = set_columns(row, columns)
-        if is_secret_changed:
-            differences.append(FieldDifference("key", HIDDEN_VALUE, HIDDEN_VALUE))
+        differences += [
+            FieldDifference(each, HIDDEN_VALUE, HIDDEN_VALUE) for each in changed_secrets
+        ]
         if not (is_new or differences):
             self.done.unchanged += 1
             return True
@@ -193,21 +198,34 @@ class ConfigApplier:
         if values is None:
             return
         row = self._upstreams.get(name) or Upstream(name=name)
-        key = values.get("key", "")
-        is_key_changed = key != _decrypt_key(row)
+        columns = _fill_columns(Upstream, values, UPSTREAM_FIELDS)
+        given = UpstreamSecrets(
+            **{field: values[said] for field, said in SECRET_NAMES.items() if said in values}
+        )
+        try:
+            # As it will be stored, or the same file would change it each time.
+            checked = check_upstream_values(Upstream(name=name, **columns), given)
+        except ValidationError as error:
+            self._refuse_invalid(path, _name_file_fields(error))
+            return
+        columns |= {"base_url": checked.base_url, "forwarded_headers": checked.forwarded_headers}
+        secrets = checked.secrets
         if self._write_row(
             "upstream",
             name,
             path,
             row,
-            _fill_columns(Upstream, values, UPSTREAM_FIELDS),
+            columns,
             save=lambda version, changed: save_upstream(
                 row,
-                provider_key=key if is_key_changed else None,
+                provider_key=secrets.key,
+                headers=secrets.headers,
+                query=secrets.query,
+                proxy_url=secrets.proxy_url,
                 read_version=version,
                 columns=changed,
             ),
-            is_secret_changed=is_key_changed and not row._state.adding,
+            changed_secrets=() if row._state.adding else _list_changed_secrets(row, secrets),
         ):
             self._upstreams[name] = row
 
@@ -427,9 +445,25 @@ def _fill_columns(
     }
 
 
-def _decrypt_key(row: Upstream) -> str | None:
-    """Return the present key; None if nobody can read it, which is then another."""
-    try:
-        return encryption.decrypt(row.encrypted_key)
-    except encryption.DecryptionFailed:
-        return None
+def _list_changed_secrets(row: Upstream, secrets: UpstreamSecrets) -> list[str]:
+    """Return the names of secrets that are others now, or that nobody can decrypt."""
+    present, unreadable = read_present_secrets(row)
+    return [
+        name
+        for field, name in SECRET_NAMES.items()
+        if field in unreadable or getattr(present, field) != getattr(secrets, field)
+    ]
+
+
+def _name_file_fields(error: ValidationError) -> ValidationError:
+    """Return the error with the names that fields have in a file."""
+    names = {field.column: name for name, field in UPSTREAM_FIELDS.items() if field.column}
+    names |= SECRET_NAMES | {"provider_key": SECRET_NAMES["key"]}
+    return ValidationError(
+        {names.get(name, name): texts for name, texts in error.message_dict.items()}
+    )
+
+
+def _read_secret_values(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Return the pairs with the values that they refer to. Raises MissingReference."""
+    return {name: read_secret(value) for name, value in pairs.items()}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from plans import key_secrets
 from plans.pricing import BASE_RATE_NAMES
+from proxy.models import KEY_HEADER_CHOICES
 
 ReadValue = Callable[[Any], Any]
 # Of a key that a secret store gave: of 43 random characters nearly all have more.
@@ -27,6 +28,8 @@ class FileField:
     help: str
     is_required: bool = False
     is_secret: bool = False
+    # Of a mapping: its values are secrets, each as a text of a secret may be.
+    has_secret_values: bool = False
 
 
 def read_text(value: Any) -> str:
@@ -67,6 +70,20 @@ def read_names(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError("Must be a list of names.")
     return list(dict.fromkeys(value))
+
+
+def read_pairs(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("Must be a mapping of names to texts; put numbers in quotes.")
+    return dict(value)
+
+
+def read_key_header(value: Any) -> str:
+    text = read_text(value)
+    if text not in dict(KEY_HEADER_CHOICES):
+        known = ", ".join(name for name, _ in KEY_HEADER_CHOICES if name)
+        raise ValueError(f"Must be one of: {known}; empty: as the provider asks.")
+    return text
 
 
 def read_time_or_null(value: Any) -> datetime | None:
@@ -112,6 +129,7 @@ def read_plan_or_null(value: Any) -> str | None:
 
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
 _NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _SECONDS = {"type": "number"}
@@ -119,12 +137,56 @@ _AMOUNT = {"type": ["number", "string"]}
 _AMOUNT_OR_NULL = {"type": ["number", "string", "null"]}
 
 UPSTREAM_FIELDS: Final = {
-    "base_url": FileField(
-        read_text, "base_url", _TEXT, "Up to and without /chat/completions.", is_required=True
+    "provider": FileField(
+        read_text, "provider", _TEXT, "Where it is, how it takes a key, whose prices apply."
     ),
-    "provider": FileField(read_text, "provider", _TEXT, "Whose price list applies."),
+    "base_url": FileField(
+        read_text,
+        "base_url",
+        _TEXT,
+        "Up to and without /chat/completions. Left out: the provider's own.",
+    ),
     "key": FileField(
         read_text, "", _TEXT, "${NAME} or file:<path>; empty: none is sent.", is_secret=True
+    ),
+    "key_header": FileField(
+        read_key_header,
+        "key_header",
+        {"type": "string", "enum": [name for name, _ in KEY_HEADER_CHOICES]},
+        "The header that carries the key; empty: as the provider asks.",
+    ),
+    "headers": FileField(
+        read_pairs,
+        "",
+        _PAIRS,
+        "Headers of every request; values may be ${NAME} or file:<path>.",
+        has_secret_values=True,
+    ),
+    "query": FileField(
+        read_pairs,
+        "",
+        _PAIRS,
+        "Query parameters of every request; values as those of headers.",
+        has_secret_values=True,
+    ),
+    "forward_headers": FileField(
+        read_names, "forwarded_headers", _NAMES, "Headers of clients that reach the provider."
+    ),
+    "proxy": FileField(
+        read_text,
+        "",
+        _TEXT,
+        "http://user:password@host:port, ${NAME} or file:<path>; empty: as the gateway is told.",
+        is_secret=True,
+    ),
+    "ca_file": FileField(
+        read_text, "ca_file", _TEXT, "Path of the authorities that are believed, in PEM form."
+    ),
+    "client_certificate_file": FileField(
+        read_text, "client_certificate_file", _TEXT, "Path of the client certificate, in PEM form."
+    ),
+    "client_key_file": FileField(
+        read_text, "client_key_file", _TEXT, "Path of its key; empty: in the certificate's file."
     ),
     "allow_private": FileField(
         read_flag, "allow_private", _FLAG, "Allow loopback and private addresses."

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from plans.pricing import Price
 from plans.snapshot import KeySnapshot, PlanSnapshot, is_route_granted
+from proxy.core.providers import KeyHeader
+from proxy.core.upstream_headers import HeaderPairs
 
 if TYPE_CHECKING:
     from proxy.core.types import Vector
@@ -67,6 +69,19 @@ def compute_penalty(similarity: float, number: float) -> tuple[float, float]:
 DEFAULT_READ_TIMEOUT_SECONDS: Final = 600.0  # the timeout of the official SDKs
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Paths of PEM files; "" for none.
+
+    `ca`: the authorities that are believed in place of the system's; `certificate` and `key`: what
+    the gateway shows of itself, the key in the certificate's file if it has no own.
+    """
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEndpoint:
     """A provider endpoint."""
@@ -83,6 +98,17 @@ class ProviderEndpoint:
     read_timeout: float = DEFAULT_READ_TIMEOUT_SECONDS
     allow_private: bool = False
     stream_usage: bool = True
+    key_header: KeyHeader = "bearer"
+    # Of every request; the names of headers in lower case. Values may be secret.
+    headers: HeaderPairs = field(default=(), repr=False)
+    query: HeaderPairs = field(default=(), repr=False)
+    # Their digest, "" without any: what an answer depends on besides the body.
+    extras_digest: str = ""
+    # Names of the clients' headers that reach the provider, in lower case.
+    forwarded_headers: frozenset[str] = frozenset()
+    # "": as the environment says, where that is asked. It may hold a password.
+    proxy_url: str = field(default="", repr=False)
+    tls_files: TlsFiles = TlsFiles()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +145,14 @@ class ConfigSnapshot:
     min_revisions: dict[tuple[int, int | None, str], int] = field(default_factory=dict)
     penalties: FeedbackPenalties = field(default_factory=FeedbackPenalties)
     plans_by_id: dict[int, PlanSnapshot] = field(init=False, repr=False, compare=False)
+    # Names of the clients' headers that some upstream is sent.
+    passable_headers: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_id = {plan.id: plan for plan in self.plans.values()}
         object.__setattr__(self, "plans_by_id", by_id)
+        named = (route.upstream.forwarded_headers for route in self.routes.values())
+        object.__setattr__(self, "passable_headers", frozenset[str]().union(*named))
 
     def find_default_plan(self, key: KeySnapshot, plan_id: int | None) -> PlanSnapshot | None:
         """Return the plan of that id if the key may use it; None for another tenant's plan."""

@@ -109,6 +109,7 @@ def _build_judge_call(call: Call, request: ChatRequest) -> Call:
         call,
         request=request,
         route=call.config.routes.get(request.model),
+        forwarded_headers=(),  # another model, maybe another provider
         reason=JUDGE_REASON,
         cohort="",  # it is no sample itself
         verdict="",

@@ -33,9 +33,32 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
     readonly_fields = ("has_key",)
     fieldsets = (
         (None, {"fields": ("name", "provider", "base_url", "allow_private")}),
-        ("Provider key", {"fields": ("has_key", "provider_key", "remove_key", "without_key")}),
+        (
+            "Provider key",
+            {"fields": ("has_key", "provider_key", "remove_key", "without_key", "key_header")},
+        ),
         ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
+        (
+            "Headers and parameters",
+            {"classes": ("collapse",), "fields": ("headers", "query", "forwarded_headers")},
+        ),
+        (
+            "Proxy and certificates",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "proxy_url",
+                    "remove_proxy",
+                    "ca_file",
+                    "client_certificate_file",
+                    "client_key_file",
+                ),
+            },
+        ),
     )
+
+    class Media:
+        js = ("upstream-form.js",)
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(require_POST(self.test_connection))
@@ -58,10 +81,12 @@ class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type:
     def save_model(self, request: HttpRequest, obj: Upstream, form: Any, change: bool) -> None:
         services.save_upstream(
             obj,
-            provider_key=form.new_key(),
+            **form.list_secret_changes(),
             read_version=form.read_version,
             columns=self.list_saved_columns(form),
         )
+        for note in form.notes:
+            self.message_user(request, note, messages.WARNING)
 
 
 @admin.register(Route)

@@ -117,6 +117,7 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
                 request_id=call.request_id,
                 stream=call.chat_request.stream,
                 trace=trace,
+                forwarded=call.forwarded_headers,
             )
             call = evolve(call, upstream_request_id=find_upstream_request_id(call, reply.headers))
             answer = await _read_reply(call, reply, limit=tools.limits.max_upstream_bytes)
