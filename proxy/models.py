@@ -137,7 +137,7 @@ class Route(models.Model):
         unique=True,
         validators=[ROUTE_NAME],
         help_text=(
-            "What clients send as `model`, such as smart/balanced. openai/* serves every name that "
+            "What clients send as `model`, such as gpt-4o-mini. openai/* serves every name that "
             "begins with openai/ and has no route of its own."
         ),
     )

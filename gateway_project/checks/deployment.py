@@ -199,7 +199,7 @@ def _is_installed(package: str) -> bool:
 def check_outbound_proxy(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """Check the proxies of the environment, if they are to be used: E014."""
     try:
-        _ = conf.environment_proxies
+        _proxies = conf.environment_proxies
     except ValueError as error:
         hint = "Or set TOKENTHRIFT_PROXY_FROM_ENVIRONMENT=no: providers are then called directly."
         return [Error(str(error), hint=hint, id="tokenthrift.E014")]

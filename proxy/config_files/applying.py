@@ -19,7 +19,7 @@ from plans.api_errors import InvalidPlan
 from plans.import_export.resources import MemoizedCapabilities
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.records import compute_row_version
-from plans.snapshot import ALL_ROUTES, is_route_granted
+from plans.snapshot import ALL_ROUTES, find_serving_route, is_route_granted
 from proxy.config_files.changes import (
     HIDDEN_VALUE,
     Action,
@@ -248,7 +248,11 @@ class ConfigApplier:
         if values is None:
             return
         known = set(Route.objects.values_list("name", flat=True))
-        strange = sorted(set(values.get("routes", ())) - known - {ALL_ROUTES})
+        strange = sorted(
+            name
+            for name in set(values.get("routes", ())) - known - {ALL_ROUTES}
+            if not find_serving_route(known, name)
+        )
         if strange:
             self._refuse((*path, "routes"), f"No such route: {', '.join(strange)}.")
             return
@@ -333,8 +337,11 @@ class ConfigApplier:
         values = self._read_fields(path, said, KEY_FIELDS)
         if values is None:
             return
+        known = set(Route.objects.values_list("name", flat=True))
         strange = [
-            each for each in values.get("routes", ()) if not is_route_granted(tenant.routes, each)
+            each
+            for each in values.get("routes", ())
+            if not is_route_granted(tenant.routes, each, served_by=find_serving_route(known, each))
         ]
         if strange:
             text = f"{tenant.slug} may not use: {', '.join(strange)}."

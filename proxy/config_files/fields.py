@@ -203,7 +203,13 @@ _DEFAULT_PLAN = FileField(
 )
 ROUTE_FIELDS: Final = {
     "upstream": FileField(read_text, "", _TEXT, "The upstream's name.", is_required=True),
-    "model": FileField(read_text, "model", _TEXT, "The model's name there.", is_required=True),
+    "model": FileField(
+        read_text,
+        "model",
+        _TEXT,
+        "The model's name there; * stands for what a client says for the * of the route.",
+        is_required=True,
+    ),
     "enabled": FileField(read_flag, "enabled", _FLAG, "Whether requests may use it."),
     "default_plan": _DEFAULT_PLAN,
 }

@@ -157,7 +157,7 @@ class Migration(migrations.Migration):
             name="name",
             field=models.CharField(
                 db_index=True,
-                help_text="What clients send as `model`, such as smart/balanced. openai/* serves every name that begins with openai/ and has no route of its own.",
+                help_text="What clients send as `model`, such as gpt-4o-mini. openai/* serves every name that begins with openai/ and has no route of its own.",
                 max_length=128,
                 validators=[
                     django.core.validators.RegexValidator(
@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
             model_name="route",
             name="name",
             field=models.CharField(
-                help_text="What clients send as `model`, such as smart/balanced. openai/* serves every name that begins with openai/ and has no route of its own.",
+                help_text="What clients send as `model`, such as gpt-4o-mini. openai/* serves every name that begins with openai/ and has no route of its own.",
                 max_length=128,
                 unique=True,
                 validators=[

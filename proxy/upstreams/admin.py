@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from plans import selectors
 from plans.admin.history import HistoryMixin
 from plans.forms.edit_conflicts import EditConflictMixin
+from plans.snapshot import WILDCARD
 from proxy.models import Route, Upstream
 from proxy.upstreams import services
 from proxy.upstreams.connection import ConnectionState, check_upstream
@@ -124,6 +125,8 @@ class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ig
     def price(self, route: Route) -> str:
         if not route.upstream_id:
             return "-"
+        if route.name.endswith(WILDCARD):
+            return "That of the model that a request asks for, where it has one."
         price = selectors.load_price(route.upstream.provider, route.model)
         if price is None:
             return (

@@ -15,6 +15,7 @@ import aiohttp
 from django.core.exceptions import ValidationError
 
 from plans.services import create_row
+from plans.snapshot import WILDCARD
 from proxy.conf import conf
 from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import GatewayError
@@ -150,6 +151,8 @@ def add_routes(upstream: Upstream, models: tuple[str, ...], *, prefix: str) -> l
 
 
 def _is_route_name(name: str) -> bool:
+    if WILDCARD in name:
+        return False  # no provider decides what else its list leads to
     try:
         ROUTE_NAME(name)
     except ValidationError:

@@ -46,11 +46,12 @@ def scope_digest(
 def digest_extras(route: Route, forwarded: HeaderPairs) -> str:
     """Return a digest of what a provider is told besides the body; "" where it is nothing.
 
-    Headers and parameters of the upstream, and the client's headers that reach it.
+    Headers and parameters of the upstream, the client's headers that reach it, and the model that
+    a wildcard leads to.
     """
     told = digest_pairs(forwarded) if forwarded else ""
-    extras = route.upstream.extras_digest
-    return f"{extras}/{told}" if extras or told else ""
+    extras, model = route.upstream.extras_digest, route.model if route.served_id else ""
+    return f"{extras}/{told}/{model}" if extras or told or model else ""
 
 
 def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:

@@ -20,7 +20,7 @@ async def load_plan(call: Call, tools: Toolbox) -> Call:
         raise ModelForbidden(
             f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model"
         )
-    route = directory.routes.get(request.model)
+    route = directory.find_route(request.model)
     if route is None:
         raise ModelNotFound(
             f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model"
