@@ -339,6 +339,8 @@ LOGGING = logs.build_logging_config(
     environment.read_text("TOKENTHRIFT_LOG_FORMAT", "text"),
 )
 LOG_REQUESTS = environment.read_flag("TOKENTHRIFT_LOG_REQUESTS")
+# HTTPS_PROXY, HTTP_PROXY and NO_PROXY: of calls to providers, and only if asked for.
+PROXY_FROM_ENVIRONMENT = environment.read_flag("TOKENTHRIFT_PROXY_FROM_ENVIRONMENT")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from plans.models import Tenant
-from plans.snapshot import CompressionFocus, is_route_granted
+from plans.snapshot import CompressionFocus, find_serving_route, is_route_granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Capabilities(Protocol):
         ...
 
     def list_routes(self) -> list[str]:
-        """List the model names that requests can use, sorted."""
+        """List the model names that requests can use, and wildcards for others, sorted."""
         ...
 
     def list_route_plans(self) -> dict[str, str]:
@@ -106,11 +106,11 @@ class _TenantCapabilities:
         self._system, self._tenant = system, tenant
 
     def list_routes(self) -> list[str]:
-        return [
-            name
-            for name in self._system.list_routes()
-            if is_route_granted(self._tenant.routes, name)
-        ]
+        routes = self._system.list_routes()
+        own = {name for name in routes if is_route_granted(self._tenant.routes, name)}
+        # Of what a wildcard serves a tenant may be granted single names.
+        own |= {name for name in self._tenant.routes if find_serving_route(routes, name)}
+        return sorted(own)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._system, name)

@@ -5,6 +5,7 @@ The key is read from an environment variable, never written out.
 
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from django.urls import get_script_prefix
 
 from plans import capabilities
 from plans.models import Plan, VirtualKey
+from plans.snapshot import WILDCARD
 
 KEY_VARIABLE: Final = "TOKENTHRIFT_KEY"
 SAMPLE_QUESTION: Final = "How do I pay?"
@@ -36,8 +38,8 @@ def build_plan_snippets(
     plan: Plan, request: HttpRequest, *, route: str = ""
 ) -> list[ClientSnippet]:
     """Build snippets with the base URL of this request and an existing route."""
-    route = route or next(
-        iter(capabilities.get_tenant_capabilities(plan.tenant).list_routes()), FALLBACK_ROUTE
+    route = route or _find_example_route(
+        capabilities.get_tenant_capabilities(plan.tenant).list_routes(), FALLBACK_ROUTE
     )
     return build_snippets(base_url=build_base_url(request), plan=plan.name, model=route)
 
@@ -52,13 +54,18 @@ def build_key_snippets(key: VirtualKey, request: HttpRequest) -> list[ClientSnip
         .order_by("tenant", "name")
         .first()
     )
-    route = next(
-        iter(key.routes or capabilities.get_tenant_capabilities(key.tenant).list_routes()), ""
+    route = _find_example_route(
+        key.routes or capabilities.get_tenant_capabilities(key.tenant).list_routes(), ""
     )
     if key.default_plan_id is not None or key.tenant.default_plan_id is not None:
         base_url = build_base_url(request)
         return build_snippets(base_url=base_url, plan=None, model=route or FALLBACK_ROUTE)
     return build_plan_snippets(plan, request, route=route) if plan else []
+
+
+def _find_example_route(routes: Iterable[str], otherwise: str) -> str:
+    """Return the first that is the name of a model."""
+    return next((name for name in routes if not name.endswith(WILDCARD)), otherwise)
 
 
 def build_snippets(*, base_url: str, plan: str | None, model: str) -> list[ClientSnippet]:

@@ -6,9 +6,10 @@ amount per request). Left out are batches and what a chat's usage does not repor
 pages, characters).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from plans.pricing import BASE_RATE_NAMES, ORDINARY_CONDITION, Price, PriceTerm, RateCondition
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MICRO_DOLLAR = Decimal("0.000001")
 PriceKey = tuple[str, str]
+MAX_REMEMBERED_MODELS: Final = 4096  # of one provider, by their names
 # The name of each rate in the published data.
 _LISTED_NAMES: Final = {
     "input": "input_mtok",
@@ -59,6 +61,27 @@ def load_published_prices(at: datetime | None = None) -> dict[PriceKey, Price]:
             if price := _build_price(model, at, storage=provider.id == "openrouter"):
                 prices[provider.id, model.id] = price
     return prices
+
+
+class ProviderPrices:
+    """The prices of one provider, for models that are known only once somebody asks for them."""
+
+    def __init__(self, provider: str, prices: Mapping[PriceKey, Price]) -> None:
+        self._provider, self._prices = provider, prices
+        # Looking for aliases takes a millisecond.
+        self.find_price = lru_cache(MAX_REMEMBERED_MODELS)(self._find_price)
+
+    @property
+    def models(self) -> list[str]:
+        """The models of the provider that have a price, by name."""
+        return sorted(model for provider, model in self._prices if provider == self._provider)
+
+    def _find_price(self, model: str) -> Price | None:
+        """Return the price of a model: that of its name, else of what it is an alias of."""
+        if found := self._prices.get((self._provider, model)):
+            return found
+        aliases = iter_aliases(self._provider, model)
+        return next((self._prices[each] for each in aliases if each in self._prices), None)
 
 
 def iter_aliases(provider: str, model: str) -> Iterator[PriceKey]:

@@ -11,7 +11,7 @@ from plans import published_prices, validation
 from plans.api_errors import AmbiguousKey, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
-from plans.published_prices import PriceKey
+from plans.published_prices import PriceKey, ProviderPrices
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from plans.untrusted_text.whole_numbers import parse_positive
 
@@ -125,6 +125,12 @@ def load_invalidations() -> dict[tuple[int, int | None, str], int]:
     return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
 
+def list_price_providers() -> list[str]:
+    """List the providers that have prices, by id."""
+    rows = ModelPrice.objects.order_by("provider").values_list("provider", flat=True)
+    return list(rows.distinct())
+
+
 def load_price(provider: str, model: str) -> Price | None:
     """Return the price of a provider's model; None means unpriced, which is not zero."""
     return load_prices([(provider, model)]).get((provider, model))
@@ -149,12 +155,29 @@ def load_prices(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
     return prices
 
 
+def load_provider_prices(providers: Collection[str]) -> dict[str, ProviderPrices]:
+    """Load the prices of whatever models these providers have, by the provider's id. One query."""
+    if not providers:
+        return {}
+    # Of all providers: those that sell another's models have its prices.
+    prices = _read_prices(ModelPrice.objects.all())
+    for provider in providers:
+        # Loads the published names here, in place of a request that has a new one.
+        list(published_prices.iter_aliases(provider, ""))
+    return {provider: ProviderPrices(provider, prices) for provider in providers}
+
+
 def _load_price_rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
     if not keys:
         return {}
-    rows = ModelPrice.objects.filter(
-        provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys}
+    return _read_prices(
+        ModelPrice.objects.filter(
+            provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys}
+        )
     )
+
+
+def _read_prices(rows: Iterable[ModelPrice]) -> dict[PriceKey, Price]:
     found = {}
     for row in rows:
         try:

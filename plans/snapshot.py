@@ -7,6 +7,7 @@ flight finishes on the snapshot it began with.
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Final, Literal
 
 from plans.strictness import Strictness, find_threshold
@@ -20,13 +21,46 @@ ToolCallReuse = Literal["none", "output", "all"]
 ContextMatching = Literal["strict", "window", "last_message"]
 # In a tenant's list it grants every route, also future ones. No route can have this name.
 ALL_ROUTES: Final = "*"
+# At the end of a route's name: the route serves every model whose name begins with the rest.
+WILDCARD: Final = "*"
+# What a client says in place of a wildcard ends up in a ledger and in a provider's request.
+MODEL_NAME_CHARACTERS: Final = frozenset(f"{ascii_letters}{digits}._:/@+-")
+MAX_MODEL_NAME_LENGTH: Final = 200
 # What a request says in place of a plan's name to go without any. No new plan can have this name.
 NO_PLAN_NAME: Final = "none"
 
 
-def is_route_granted(granted: Collection[str], route: str) -> bool:
-    """Whether a tenant's list of routes includes the route; an empty list grants none."""
-    return route in granted or ALL_ROUTES in granted
+def is_route_granted(granted: Collection[str], model: str, *, served_by: str | None = None) -> bool:
+    """Whether a tenant's list of routes includes a model's name; an empty list grants none.
+
+    `served_by`: the route behind the name. Granting a route with a wildcard grants what it serves,
+    and no route of its own whose name begins alike.
+    """
+    return model in granted or ALL_ROUTES in granted or served_by in granted
+
+
+def find_serving_route(routes: Collection[str], model: str) -> str | None:
+    """Return the name of the route that serves a model's name, None if none does.
+
+    The route of that very name, else the longest that ends in a wildcard and begins like it.
+    """
+    if not is_model_name(model):
+        return None
+    if model in routes:
+        return model
+    served = [
+        name
+        for name in routes
+        if name.endswith(WILDCARD)
+        and len(name) <= len(model)
+        and model.startswith(name.removesuffix(WILDCARD))
+    ]
+    return max(served, key=len, default=None)
+
+
+def is_model_name(text: str) -> bool:
+    """Whether a client may name a model so where a wildcard serves it."""
+    return 0 < len(text) <= MAX_MODEL_NAME_LENGTH and MODEL_NAME_CHARACTERS.issuperset(text)
 
 
 def is_opt_out(name: str) -> bool:

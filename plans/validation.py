@@ -21,6 +21,7 @@ from plans.snapshot import (
     CompressionFocus,
     CompressionSettings,
     PlanMode,
+    find_serving_route,
     is_opt_out,
 )
 
@@ -241,8 +242,8 @@ def _check_judge_model(
             ),
         )
     # A judge saved before is accepted: its deleted route is no reason to reject another change.
-    elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (
-        routes := capabilities.list_routes()
+    elif (old is None or old.judge_model != cache.judge_model) and not find_serving_route(
+        routes := capabilities.list_routes(), cache.judge_model or ""
     ):
         accepted = (
             f"Must be the name of a route: {', '.join(routes)}"

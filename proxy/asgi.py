@@ -71,6 +71,7 @@ class Gateway:
             secret=_parse_bearer_token(client.get_header(b"authorization")),
             cache_control=client.get_header(b"cache-control"),
             plan_header=client.get_header(PLAN_HEADER).strip(),
+            headers=scope["headers"],
             trace=running.tracing.begin_trace(client.get_header(b"traceparent"))
             if running.tracing
             else None,

@@ -1,10 +1,12 @@
 """Deployment settings of the gateway, read from Django's settings when used."""
 
+import os
 from pathlib import Path
 
 from django.conf import settings
 
 from proxy.core.formats.body_limits import BodyLimits
+from proxy.core.outbound_proxy import EnvironmentProxies, read_environment_proxies
 from proxy.pipeline.toolbox import Limits
 
 
@@ -124,6 +126,15 @@ class Conf:
     def is_request_log_enabled(self) -> bool:
         """Whether each finished request is logged."""
         return bool(settings.LOG_REQUESTS)
+
+    @property
+    def environment_proxies(self) -> EnvironmentProxies:
+        """The proxies to providers that the environment names, if they are to be used.
+
+        Raises ValueError.
+        """
+        asked = settings.PROXY_FROM_ENVIRONMENT
+        return read_environment_proxies(os.environ) if asked else EnvironmentProxies()
 
     @property
     def otlp_endpoint(self) -> str:

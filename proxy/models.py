@@ -1,11 +1,15 @@
 """Upstreams, routes, the pgvector backend's table, and reports of wrong answers."""
 
+from typing import Final
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from pgvector.django import HalfVectorField
 
 from plans.models import default_plan_field, managed_mark_relation
 from plans.records import ConfigHistory
+from plans.snapshot import WILDCARD
 from proxy.core.config import DEFAULT_READ_TIMEOUT_SECONDS
 from stats.models.cache_entries import CacheEntry
 
@@ -13,28 +17,87 @@ __all__ = ["EvictedAnswer", "Route", "SemanticEntry", "Upstream", "WrongAnswer"]
 
 
 ROUTE_NAME = RegexValidator(
-    r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z",
-    "Use letters, digits and . _ : / - only, 128 at most.",
+    r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}[A-Za-z0-9._:/*-]?\Z",
+    "Use letters, digits and . _ : / - only, 128 at most; * at the end stands for any model.",
+)
+WILDCARD_MESSAGE: Final = (
+    "A route whose name ends in * needs one * in its model, and no other route has one: openai/* "
+    "leads to *, fast/* to accounts/me/models/*."
+)
+# What is encrypted at rest and never shown again; histories leave it out.
+SECRET_COLUMNS: Final = (
+    "encrypted_key",
+    "encrypted_headers",
+    "encrypted_query",
+    "encrypted_proxy_url",
+)
+KEY_HEADER_CHOICES: Final = (
+    ("", "As the provider asks"),
+    ("bearer", "Authorization: Bearer …"),
+    ("api-key", "api-key: …"),
+    ("x-api-key", "x-api-key: …"),
 )
 
 
 class Upstream(models.Model):
-    """A provider endpoint that speaks the OpenAI API.
+    """A provider endpoint that speaks the OpenAI API."""
 
-    The key is encrypted at rest and never shown again.
-    """
+    # Set by `save_upstream`: what it corrected, a sentence each.
+    notes: tuple[str, ...] = ()
 
     name = models.CharField(max_length=64, unique=True)
     provider = models.CharField(
         max_length=64,
         default="openai",
-        help_text="Whose price list applies: openai, anthropic, azure ...",
+        help_text="Where it is, how it takes a key, and whose price list applies.",
     )
     base_url = models.CharField(
         max_length=500,
-        help_text="Up to and without /chat/completions, such as https://api.openai.com/v1",
+        help_text=(
+            "Up to and without /chat/completions, such as https://api.openai.com/v1. Empty: the "
+            "provider's own."
+        ),
     )
     encrypted_key = models.BinaryField(default=b"", editable=False)
+    key_header = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        choices=KEY_HEADER_CHOICES,
+        help_text="Azure OpenAI reads api-key, all others Authorization: Bearer.",
+    )
+    # JSON objects of text by name.
+    encrypted_headers = models.BinaryField(default=b"", editable=False)
+    encrypted_query = models.BinaryField(default=b"", editable=False)
+    forwarded_headers = models.JSONField(
+        blank=True,
+        default=list,
+        help_text=(
+            "Names of clients' headers that reach the provider, one a line, such as "
+            "OpenAI-Project. Requests with other values share no answer. Empty: none."
+        ),
+    )
+    encrypted_proxy_url = models.BinaryField(default=b"", editable=False)
+    ca_file = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text=(
+            "Path of a PEM file of the authorities that are believed here in place of the system's."
+        ),
+    )
+    client_certificate_file = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Path of a PEM file, for a server that demands a client certificate.",
+    )
+    client_key_file = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Path of its key, without a password. Empty: in the certificate's file.",
+    )
     allow_private = models.BooleanField(
         default=False,
         help_text="Allow loopback and private addresses, for a model you host yourself.",
@@ -58,7 +121,7 @@ class Upstream(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     managed_marks = managed_mark_relation()
-    history = ConfigHistory(leaving_out=("encrypted_key",))
+    history = ConfigHistory(leaving_out=SECRET_COLUMNS)
 
     class Meta:
         ordering = ("name",)
@@ -74,11 +137,18 @@ class Route(models.Model):
         max_length=128,
         unique=True,
         validators=[ROUTE_NAME],
-        help_text="What clients send as `model`, such as smart/balanced.",
+        help_text=(
+            "What clients send as `model`, such as gpt-4o-mini. openai/* serves every name that "
+            "begins with openai/ and has no route of its own."
+        ),
     )
     upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="routes")
     model = models.CharField(
-        max_length=200, help_text="The model's name at the upstream, such as gpt-4o-mini."
+        max_length=200,
+        help_text=(
+            "The model's name at the upstream, such as gpt-4o-mini. Of a name with * it has one "
+            "too, in the place of what the client says for it."
+        ),
     )
     version = models.PositiveIntegerField(
         default=1,
@@ -99,6 +169,11 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        if self.name.endswith(WILDCARD) != (self.model.count(WILDCARD) == 1):
+            raise ValidationError({"model": WILDCARD_MESSAGE})
 
 
 class SemanticEntry(models.Model):

@@ -96,8 +96,8 @@ LEDGER_COLUMNS: Final = (
         kind="text",
         section="Asked",
         label="Route",
-        explanation="the model name that the client asked for",
-        meaning="the model name that the client asked for",
+        explanation="the model name that the client asked for, or the wildcard that serves it",
+        meaning="the model name that the client asked for, or the wildcard that serves it",
     ),
     LedgerColumn(name="upstream", kind="text", meaning="the upstream of the route"),
     LedgerColumn(

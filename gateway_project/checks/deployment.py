@@ -4,7 +4,8 @@ tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key
 public host, E005 weak admin key; tokenthrift.W006 (deploy) metrics without a token;
 tokenthrift.E007 traces are to be exported and cannot be; tokenthrift.E008 stored answers are to be
 encrypted and there is no usable key; tokenthrift.E009 an origin of CORS that no browser sends;
-tokenthrift.E012 a path prefix that is none.
+tokenthrift.E012 a path prefix that is none;
+tokenthrift.E014 a proxy of the environment that is none.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 
 from gateway_project.cors import ANY_ORIGIN, describe_origin_fault
 from gateway_project.path_prefix import ACCEPTED, describe_prefix_fault
+from proxy.conf import conf
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1", "[::1]"}
 WELL_KNOWN_PREFIXES = ("change", "insecure", "secret", "password", "example", "default", "test")
@@ -210,3 +212,14 @@ def _is_installed(package: str) -> bool:
         return find_spec(package) is not None
     except ModuleNotFoundError:  # not even its parent
         return False
+
+
+@register(Tags.security)
+def check_outbound_proxy(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Check the proxies of the environment, if they are to be used: E014."""
+    try:
+        _proxies = conf.environment_proxies
+    except ValueError as error:
+        hint = "Or set TOKENTHRIFT_PROXY_FROM_ENVIRONMENT=no: providers are then called directly."
+        return [Error(str(error), hint=hint, id="tokenthrift.E014")]
+    return []

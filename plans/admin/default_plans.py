@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from plans import capabilities
 from plans.models import VirtualKey
+from plans.snapshot import find_serving_route
 
 MAX_LINKED_ROUTES: Final = 5  # on a key's page
 
@@ -28,9 +29,11 @@ def describe_default_plan(key: VirtualKey) -> str:
 
 
 def list_key_routes(key: VirtualKey) -> list[str]:
-    """Return the names of the routes that the key may use, by name."""
+    """Return the names of the routes, and of models of wildcards, that the key may use."""
     routes = capabilities.get_tenant_capabilities(key.tenant).list_routes()
-    return [route for route in routes if not key.routes or route in key.routes]
+    if not key.routes:
+        return routes
+    return [name for name in key.routes if name in routes or find_serving_route(routes, name)]
 
 
 def build_resolve_url(key_id: int, route: str) -> str:

@@ -24,7 +24,7 @@ from plans.fields import (
 from plans.forms.edit_conflicts import EditConflictForm
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.pricing import BASE_RATE_NAMES
-from plans.snapshot import ALL_ROUTES, is_route_granted
+from plans.snapshot import ALL_ROUTES, find_serving_route, is_route_granted
 from plans.strictness import OperatingPoint, get_operating_points
 
 SHOWN_SET: Final = "fow-cache"  # whose figures stand beside a threshold's name
@@ -244,7 +244,7 @@ class TenantForm(EditConflictForm):
         required=False,
         help_text=(
             "Names of the routes that keys of this tenant may use, one a line, such as "
-            "smart/balanced; * for all, also those made later. Empty: none."
+            "gpt-4o-mini; * for all, also those made later. Empty: none."
         ),
     )
 
@@ -266,7 +266,12 @@ class TenantForm(EditConflictForm):
         accepted = capabilities.get_capabilities().list_routes()
         # A misspelt name would silently grant nothing. One whose route was deleted is no reason to
         # reject another change.
-        if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
+        strange = sorted(
+            name
+            for name in set(names) - set(accepted) - set(self.instance.routes)
+            if not find_serving_route(accepted, name)
+        )
+        if strange:
             raise forms.ValidationError(
                 _describe_unknown_routes(strange, accepted, f"{ALL_ROUTES} means all.")
             )
@@ -282,7 +287,7 @@ class VirtualKeyForm(EditConflictForm):
     routes = LinesField(
         required=False,
         help_text=(
-            "Names of the routes this key may use, one a line, such as smart/balanced. Empty: all "
+            "Names of the routes this key may use, one a line, such as gpt-4o-mini. Empty: all "
             "that its tenant may use."
         ),
     )
@@ -321,11 +326,15 @@ class VirtualKeyForm(EditConflictForm):
         values = super().clean() or self.cleaned_data
         owner = self.instance.tenant if self.instance.pk else values.get("tenant")
         if owner is not None and "routes" in values:
+            served = capabilities.get_capabilities().list_routes()
             strange = [
                 name
                 for name in values["routes"]
                 # A route that the key has already is no reason to reject another change.
-                if name not in self.instance.routes and not is_route_granted(owner.routes, name)
+                if name not in self.instance.routes
+                and not is_route_granted(
+                    owner.routes, name, served_by=find_serving_route(served, name)
+                )
             ]
             if strange:
                 accepted = capabilities.get_tenant_capabilities(owner).list_routes()

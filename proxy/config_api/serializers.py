@@ -26,8 +26,10 @@ from proxy.config_files.fields import (
     FileField,
 )
 from proxy.models import Route, Upstream
+from proxy.upstreams.secrets import read_present_secrets
 
 Use = Literal["read", "put", "patch"]
+NEVER_RETURNED: Final = "Never returned. Left out: the present one stays."
 STATES: Final = ("live", "paused", "replaced", "expired", "revoked")
 
 
@@ -36,21 +38,22 @@ def build_serializer(
     fields: Mapping[str, FileField],
     *,
     use: Use,
-    secret_help: str = "",
+    secret_help: Mapping[str, str] | None = None,
     first: Mapping[str, serializers.Field[Any, Any, Any, Any]] | None = None,
     last: Mapping[str, serializers.Field[Any, Any, Any, Any]] | None = None,
 ) -> type[serializers.Serializer[Any]]:
     """Build the shape of an object as it is read, replaced or changed, for the OpenAPI document.
 
-    `secret_help`: of fields that are written and never read back; `first`, `last`: fields that no
-    file has.
+    `secret_help`: instead of what files say of a secret; `first`, `last`: fields that no file has.
     """
     is_read = use == "read"
     own = {
-        field: _build_field(each, is_optional=use == "patch", help_text=secret_help)
+        field: _build_field(
+            each, is_optional=use == "patch", secret_help=(secret_help or {}).get(field)
+        )
         for field, each in fields.items()
         # What is no column and no name of another object is told to a change alone.
-        if not (is_read and (each.is_secret or field == "overlap"))
+        if not (is_read and (each.is_never_shown or field == "overlap"))
     }
     reason = serializers.CharField(
         required=False, max_length=MAX_REASON_LENGTH, help_text="One line for the history."
@@ -60,19 +63,21 @@ def build_serializer(
 
 
 def _build_field(
-    field: FileField, *, is_optional: bool, help_text: str
+    field: FileField, *, is_optional: bool, secret_help: str | None
 ) -> serializers.Field[Any, Any, Any, Any]:
     kinds = field.schema["type"] if isinstance(field.schema["type"], list) else None
     kind = next(iter(kinds)) if kinds else field.schema["type"]
     options: dict[str, Any] = {
         "required": field.is_required and not field.is_secret and not is_optional,
         "allow_null": bool(kinds and "null" in kinds),
-        "help_text": help_text if field.is_secret else field.help,
+        "help_text": field.help,
     }
-    if field.is_secret:
+    if field.is_never_shown:
         options["write_only"] = True
-    if kind == "array":
-        return serializers.ListField(child=serializers.CharField(), **options)
+        options["help_text"] = secret_help or f"{field.help} {NEVER_RETURNED}"
+    if kind in ("array", "object"):
+        several = serializers.ListField if kind == "array" else serializers.DictField
+        return several(child=serializers.CharField(), **options)
     if kind == "boolean":
         return serializers.BooleanField(**options)
     if kind == "integer":
@@ -106,6 +111,12 @@ def _name_field(help_text: str = "") -> serializers.CharField:
     return serializers.CharField(read_only=True, help_text=help_text)
 
 
+def _names_field() -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="Their values are never returned."
+    )
+
+
 def serialize_mark(row: Any) -> dict[str, Any] | None:
     """Serialize which file names the object."""
     mark = find_mark(row)
@@ -119,15 +130,19 @@ def serialize_mark(row: Any) -> dict[str, Any] | None:
     }
 
 
-UPSTREAM_KEY_HELP: Final = (
-    "The provider's key. Never returned. Left out: the present one stays; empty: none is sent."
-)
-GIVEN_KEY_HELP: Final = (
-    "Of a secret store: tt- and 43 random characters. Never returned. Left out: the present one "
-    "stays, and a new key gets one made, which the reply shows this once."
-)
-UPSTREAM_LAST: Final = {
+UPSTREAM_SECRET_HELP: Final = {
+    "key": "The provider's key. Never returned. Left out: the present one stays; empty: none is "
+    "sent."
+}
+KEY_SECRET_HELP: Final = {
+    "secret": "Of a secret store: tt- and 43 random characters. Never returned. Left out: the "
+    "present one stays, and a new key gets one made, which the reply shows this once."
+}
+UPSTREAM_LAST: Final[dict[str, serializers.Field[Any, Any, Any, Any]]] = {
     "has_key": serializers.BooleanField(read_only=True),
+    "has_proxy": serializers.BooleanField(read_only=True),
+    "header_names": _names_field(),
+    "query_names": _names_field(),
     "managed": _managed_field(),
     "created_at": serializers.DateTimeField(read_only=True),
 }
@@ -135,10 +150,10 @@ UpstreamSerializer = build_serializer(
     "Upstream", UPSTREAM_FIELDS, use="read", first={"name": _name_field()}, last=UPSTREAM_LAST
 )
 UpstreamPutSerializer = build_serializer(
-    "UpstreamPut", UPSTREAM_FIELDS, use="put", secret_help=UPSTREAM_KEY_HELP
+    "UpstreamPut", UPSTREAM_FIELDS, use="put", secret_help=UPSTREAM_SECRET_HELP
 )
 UpstreamPatchSerializer = build_serializer(
-    "UpstreamPatch", UPSTREAM_FIELDS, use="patch", secret_help=UPSTREAM_KEY_HELP
+    "UpstreamPatch", UPSTREAM_FIELDS, use="patch", secret_help=UPSTREAM_SECRET_HELP
 )
 RouteSerializer = build_serializer(
     "Route",
@@ -213,9 +228,9 @@ KeySerializer = build_serializer(
         ),
     },
 )
-KeyPutSerializer = build_serializer("KeyPut", KEY_FIELDS, use="put", secret_help=GIVEN_KEY_HELP)
+KeyPutSerializer = build_serializer("KeyPut", KEY_FIELDS, use="put", secret_help=KEY_SECRET_HELP)
 KeyPatchSerializer = build_serializer(
-    "KeyPatch", KEY_FIELDS, use="patch", secret_help=GIVEN_KEY_HELP
+    "KeyPatch", KEY_FIELDS, use="patch", secret_help=KEY_SECRET_HELP
 )
 
 
@@ -255,10 +270,15 @@ def serialize_columns(row: models.Model, fields: Mapping[str, FileField]) -> dic
 
 
 def serialize_upstream(row: Upstream) -> dict[str, Any]:
+    """Serialize an upstream without its secrets; of those that nobody can decrypt, no name."""
+    secrets, _ = read_present_secrets(row)
     return {
         "name": row.name,
         **serialize_columns(row, UPSTREAM_FIELDS),
         "has_key": bool(row.encrypted_key),
+        "has_proxy": bool(row.encrypted_proxy_url),
+        "header_names": sorted(secrets.headers),
+        "query_names": sorted(secrets.query),
         "managed": serialize_mark(row),
         "created_at": row.created_at.isoformat(),
     }

@@ -21,7 +21,9 @@ from proxy.config_files.fields import (
     UPSTREAM_FIELDS,
     FileField,
 )
+from proxy.core.upstream_headers import OPEN_NAMES
 from proxy.models import Route, Upstream
+from proxy.upstreams.secrets import read_present_secrets
 
 HEADER = """\
 # Read by `manage.py apply`. Secrets are not exported: set the variables named here.
@@ -32,13 +34,17 @@ class AmbiguousName(Exception):
     """Two objects of one name, which a file cannot tell apart. The message is one sentence."""
 
 
+class UnreadableSecret(Exception):
+    """Names that a file needs are encrypted under an unknown key. The message is one sentence."""
+
+
 _NOT_IN_PLANS = EXCLUDED_FIELDS | {"plan_name", "tenant", "version"}
 
 
 def export_config() -> str:
     """Export everything but revoked keys and the published prices, as YAML.
 
-    Raises AmbiguousName.
+    Raises AmbiguousName or UnreadableSecret.
     """
     sections = {
         "upstreams": {each.name: _export_upstream(each) for each in Upstream.objects.all()},
@@ -58,8 +64,23 @@ def export_config() -> str:
 
 def _export_upstream(row: Upstream) -> dict[str, Any]:
     found = _export_columns(row, UPSTREAM_FIELDS)
+    secrets, unreadable = read_present_secrets(row)
+    if unreadable & {"headers", "query"}:
+        raise UnreadableSecret(
+            f"No key in TOKENTHRIFT_ENCRYPTION_KEYS opens the headers or parameters of {row.name}."
+        )
     if row.encrypted_key:
         found["key"] = name_variable("UPSTREAM", row.name, "KEY")
+    if row.encrypted_proxy_url:
+        found["proxy"] = name_variable("UPSTREAM", row.name, "PROXY")
+    for name, pairs in (("headers", secrets.headers), ("query", secrets.query)):
+        if pairs:
+            found[name] = {
+                each: escape_variables(value)
+                if each in OPEN_NAMES
+                else name_variable("UPSTREAM", row.name, name, each)
+                for each, value in pairs.items()
+            }
     return found
 
 

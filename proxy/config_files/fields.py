@@ -9,6 +9,7 @@ from typing import Any, Final
 from plans import key_secrets
 from plans.key_rotation import MAX_OVERLAP
 from plans.pricing import BASE_RATE_NAMES
+from proxy.models import KEY_HEADER_CHOICES
 
 ReadValue = Callable[[Any], Any]
 MAX_OVERLAP_SECONDS: Final = int(MAX_OVERLAP.total_seconds())
@@ -28,6 +29,13 @@ class FileField:
     help: str
     is_required: bool = False
     is_secret: bool = False
+    # Of a mapping: its values are secrets, each as a text of a secret may be.
+    has_secret_values: bool = False
+
+    @property
+    def is_never_shown(self) -> bool:
+        """Whether the API takes it and never returns it."""
+        return self.is_secret or self.has_secret_values
 
 
 def read_text(value: Any) -> str:
@@ -68,6 +76,20 @@ def read_names(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError("Must be a list of names.")
     return list(dict.fromkeys(value))
+
+
+def read_pairs(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("Must be a mapping of names to texts; put numbers in quotes.")
+    return dict(value)
+
+
+def read_key_header(value: Any) -> str:
+    text = read_text(value)
+    if text not in dict(KEY_HEADER_CHOICES):
+        known = ", ".join(name for name, _ in KEY_HEADER_CHOICES if name)
+        raise ValueError(f"Must be one of: {known}; empty: as the provider asks.")
+    return text
 
 
 def read_time_or_null(value: Any) -> datetime | None:
@@ -122,6 +144,7 @@ def read_plan_or_null(value: Any) -> str | None:
 
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
 _NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _SECONDS = {"type": "number"}
@@ -129,12 +152,56 @@ _AMOUNT = {"type": ["number", "string"]}
 _AMOUNT_OR_NULL = {"type": ["number", "string", "null"]}
 
 UPSTREAM_FIELDS: Final = {
-    "base_url": FileField(
-        read_text, "base_url", _TEXT, "Up to and without /chat/completions.", is_required=True
+    "provider": FileField(
+        read_text, "provider", _TEXT, "Where it is, how it takes a key, whose prices apply."
     ),
-    "provider": FileField(read_text, "provider", _TEXT, "Whose price list applies."),
+    "base_url": FileField(
+        read_text,
+        "base_url",
+        _TEXT,
+        "Up to and without /chat/completions. Left out: the provider's own.",
+    ),
     "key": FileField(
         read_text, "", _TEXT, "${NAME} or file:<path>; empty: none is sent.", is_secret=True
+    ),
+    "key_header": FileField(
+        read_key_header,
+        "key_header",
+        {"type": "string", "enum": [name for name, _ in KEY_HEADER_CHOICES]},
+        "The header that carries the key; empty: as the provider asks.",
+    ),
+    "headers": FileField(
+        read_pairs,
+        "",
+        _PAIRS,
+        "Headers of every request; values may be ${NAME} or file:<path>.",
+        has_secret_values=True,
+    ),
+    "query": FileField(
+        read_pairs,
+        "",
+        _PAIRS,
+        "Query parameters of every request; values as those of headers.",
+        has_secret_values=True,
+    ),
+    "forward_headers": FileField(
+        read_names, "forwarded_headers", _NAMES, "Headers of clients that reach the provider."
+    ),
+    "proxy": FileField(
+        read_text,
+        "",
+        _TEXT,
+        "http://user:password@host:port, ${NAME} or file:<path>; empty: as the gateway is told.",
+        is_secret=True,
+    ),
+    "ca_file": FileField(
+        read_text, "ca_file", _TEXT, "Path of the authorities that are believed, in PEM form."
+    ),
+    "client_certificate_file": FileField(
+        read_text, "client_certificate_file", _TEXT, "Path of the client certificate, in PEM form."
+    ),
+    "client_key_file": FileField(
+        read_text, "client_key_file", _TEXT, "Path of its key; empty: in the certificate's file."
     ),
     "allow_private": FileField(
         read_flag, "allow_private", _FLAG, "Allow loopback and private addresses."
@@ -151,7 +218,13 @@ _DEFAULT_PLAN = FileField(
 )
 ROUTE_FIELDS: Final = {
     "upstream": FileField(read_text, "", _TEXT, "The upstream's name.", is_required=True),
-    "model": FileField(read_text, "model", _TEXT, "The model's name there.", is_required=True),
+    "model": FileField(
+        read_text,
+        "model",
+        _TEXT,
+        "The model's name there; * stands for what a client says for the * of the route.",
+        is_required=True,
+    ),
     "enabled": FileField(read_flag, "enabled", _FLAG, "Whether requests may use it."),
     "default_plan": _DEFAULT_PLAN,
 }

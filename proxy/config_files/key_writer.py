@@ -8,12 +8,13 @@ from django.conf import settings
 
 from plans import key_rotation, key_secrets
 from plans.models import Tenant, VirtualKey
-from plans.snapshot import is_route_granted
+from plans.snapshot import find_serving_route, is_route_granted
 from proxy.config_files.changes import FieldDifference
 from proxy.config_files.columns import fill_columns, format_value
 from proxy.config_files.fields import KEY_FIELDS, KEY_SECRET_FIELDS
 from proxy.config_files.object_writer import ObjectWriter
 from proxy.config_files.reader import ValuePath
+from proxy.models import Route
 
 
 def write_key(
@@ -83,10 +84,11 @@ def _read_digest(field: str, value: str) -> tuple[str, str]:
 def _are_routes_granted(
     writer: ObjectWriter, path: ValuePath, values: Mapping[str, Any], row: VirtualKey
 ) -> bool:
+    known = set(Route.objects.values_list("name", flat=True))
     strange = [
         each
         for each in values.get("routes", ())
-        if not is_route_granted(row.tenant.routes, each)
+        if not is_route_granted(row.tenant.routes, each, served_by=find_serving_route(known, each))
         # One that it had is no reason to refuse another change.
         and (row._state.adding or each not in row.routes)
     ]

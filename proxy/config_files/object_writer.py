@@ -3,7 +3,7 @@
 Shared by configuration files and the management API, so that both check alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -109,10 +109,18 @@ class ObjectWriter:
     def _read_value(self, path: ValuePath, given: Any, each: FileField, values: Values) -> None:
         try:
             if each.is_secret and isinstance(given, str):
-                given = read_secret(given, reads_files=self.rules.reads_secret_files)
-            values[path[-1]] = each.read(given)
+                given = self._read_secret(given)
+            found = each.read(given)
+            values[path[-1]] = (
+                {name: self._read_secret(value) for name, value in found.items()}
+                if each.has_secret_values
+                else found
+            )
         except (ValueError, MissingReference) as error:
             self.refuse(path, str(error))
+
+    def _read_secret(self, text: str) -> str:
+        return read_secret(text, reads_files=self.rules.reads_secret_files)
 
     def write_row(
         self,
@@ -123,17 +131,19 @@ class ObjectWriter:
         columns: Mapping[str, Any],
         *,
         save: SaveRow | None = None,
-        is_secret_changed: bool = False,
+        changed_secrets: Iterable[str] = (),
     ) -> bool:
         """Save a row if it differs; whether it is valid.
 
-        `save`: how, given the version that was read and the columns that changed.
+        `save`: how, given the version that was read and the columns that changed;
+        `changed_secrets`: fields that are no columns.
         """
         is_new = row._state.adding
         read_version = "" if is_new else compute_row_version(row)
         differences = set_columns(row, columns)
-        if is_secret_changed:
-            differences.append(FieldDifference("key", HIDDEN_VALUE, HIDDEN_VALUE))
+        differences += [
+            FieldDifference(each, HIDDEN_VALUE, HIDDEN_VALUE) for each in changed_secrets
+        ]
         is_changed = is_new or bool(differences)
         if is_changed:
             changed = {each.field for each in differences} & columns.keys()

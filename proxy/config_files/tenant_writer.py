@@ -6,7 +6,7 @@ from typing import Any, Final
 from plans import capabilities, presets, services, validation
 from plans.api_errors import InvalidPlan
 from plans.models import Plan, Tenant
-from plans.snapshot import ALL_ROUTES
+from plans.snapshot import ALL_ROUTES, find_serving_route
 from proxy.config_files.columns import fill_columns
 from proxy.config_files.fields import TENANT_FIELDS
 from proxy.config_files.object_writer import ObjectWriter
@@ -31,7 +31,11 @@ def write_tenant(
     known = set(Route.objects.values_list("name", flat=True))
     # One whose route was deleted since is no reason to refuse another change.
     had = set() if row._state.adding else set(row.routes)
-    strange = sorted(set(values.get("routes", ())) - known - {ALL_ROUTES} - had)
+    strange = sorted(
+        name
+        for name in set(values.get("routes", ())) - known - {ALL_ROUTES} - had
+        if not find_serving_route(known, name)
+    )
     if strange:
         writer.refuse((*path, "routes"), f"No such route: {', '.join(strange)}.")
         return None

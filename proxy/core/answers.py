@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import GatewayError
+
+# Of a provider's proxy whose backend did not answer in time.
+UPSTREAM_TIMEOUT_STATUSES: Final = frozenset({408, 499, 504, 524})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class CompleteAnswer:
     is_sound: bool = True
     # The provider's, if it sent an error.
     error_code: str = ""
+
+    @property
+    def is_outcome_unknown(self) -> bool:
+        """Whether the provider may have done the work, and bill it, though it did not answer."""
+        return self.status in UPSTREAM_TIMEOUT_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from proxy.core.compression.results import CompressionResult
 from proxy.core.config import ConfigSnapshot, ProviderEndpoint
 from proxy.core.flights import Flight
 from proxy.core.types import Message, Vector
+from proxy.core.upstream_headers import HeaderPairs
 from proxy.core.verification.chat_decision import ComparedChat
 from proxy.core.verification.chat_reading import ChatReading
 from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
@@ -338,7 +339,7 @@ class Upstream(Protocol):
     """Sends one POST to a provider, without redirects or retries.
 
     Raises UpstreamUnreachable or UpstreamTimeout. `trace`: the `traceparent` header (W3C Trace
-    Context), "" for none.
+    Context), "" for none; `forwarded`: headers of the client.
     """
 
     async def send(
@@ -349,6 +350,7 @@ class Upstream(Protocol):
         request_id: str,
         stream: bool,
         trace: str = "",
+        forwarded: HeaderPairs = (),
     ) -> UpstreamReply: ...
     async def close(self) -> None: ...
 

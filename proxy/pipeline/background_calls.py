@@ -6,6 +6,7 @@ from typing import Any
 
 from proxy.core.formats.usage import Usage
 from proxy.core.request_ids import new_request_id
+from proxy.core.upstream_headers import drop_request_names
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.clients import NullClient
 from stats.events import Event
@@ -33,6 +34,8 @@ def sampling_call(call: Call) -> Call:
         reason="",
         vetoes=(),
         shadow_hit=call.sample_candidate if hit else None,
+        # A provider may answer the same name of a request with the same answer.
+        forwarded_headers=drop_request_names(call.forwarded_headers),
         conversation_id=None,
         conversation=None,
         flight=None,
@@ -81,6 +84,7 @@ def revalidation_call(call: Call, given: Event, *, budget: float) -> Call:
         call,
         client=NullClient(),
         served_event=given,
+        forwarded_headers=drop_request_names(call.forwarded_headers),
         answer=None,
         tier="miss",
         status=0,

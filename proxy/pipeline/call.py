@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,6 +18,7 @@ from proxy.core.prompt_caching.conversations import ConversationHistory
 from proxy.core.quality.holdout_assignment import HoldoutAssignment
 from proxy.core.trace_context import TraceContext
 from proxy.core.types import Message, Vector
+from proxy.core.upstream_headers import HeaderPairs
 from proxy.core.verification.conversation import ChatTurns
 from proxy.pipeline.clients import NullClient, SharedClient
 from stats.analysis.error_rate import Verdict
@@ -107,6 +109,11 @@ class Call:
     cache_control: str = ""
     # The plan that a header names; "": none.
     plan_header: str = ""
+    # Of the client. `passable_headers`: those that some upstream is sent; `forwarded_headers`:
+    # those that this one is.
+    headers: Collection[tuple[bytes, bytes]] = ()
+    passable_headers: HeaderPairs = ()
+    forwarded_headers: HeaderPairs = ()
     # The configuration that the call began under and finishes on.
     config: ConfigSnapshot = EMPTY_CONFIG
     key: KeySnapshot | None = None
@@ -265,6 +272,7 @@ def open_call(
     secret: str | None,
     cache_control: str,
     plan_header: str,
+    headers: Collection[tuple[bytes, bytes]],
     trace: TraceContext | None,
 ) -> Call:
     """Create the call of a request that begins now."""
@@ -279,5 +287,6 @@ def open_call(
         secret=secret,
         cache_control=cache_control,
         plan_header=plan_header,
+        headers=headers,
         trace=trace,
     )

@@ -7,6 +7,7 @@ import time
 from proxy.core.answers import CachedAnswer, ErrorAnswer
 from proxy.core.errors import ClientDisconnected, GatewayError, InternalFault
 from proxy.core.formats.sse import encode_event
+from proxy.core.upstream_headers import select_headers
 from proxy.pipeline.background_calls import revalidation_call
 from proxy.pipeline.call import Call, StageTime, evolve
 from proxy.pipeline.clients import WatchedClient
@@ -52,6 +53,7 @@ PREPARE: tuple[Stage, ...] = (parse, load_plan, cache_scope)
 PREPARED_FIELDS = (
     "request",
     "route",
+    "forwarded_headers",
     "plan",
     "tier",
     "reason",
@@ -196,8 +198,18 @@ async def _find_answer(call: Call, tools: Toolbox) -> Call:
 
 async def _prepare_call(call: Call, tools: Toolbox) -> Call:
     """Parse the request, load its plan and derive its keys, reusing them for identical bytes."""
-    assert call.key is not None  # noqa: S101 -- authenticate set it
-    asked = (call.key.id, call.cache_control, call.plan_header, call.raw_body)
+    key = call.key
+    assert key is not None  # noqa: S101 -- authenticate set it
+    if call.config.passable_headers:
+        passable = select_headers(call.headers, call.config.passable_headers)
+        call = evolve(call, passable_headers=passable)
+    asked = (
+        key.id,
+        call.cache_control,
+        call.plan_header,
+        call.passable_headers,
+        call.raw_body,
+    )
     if known := tools.prepared_requests.get_fields(call.config, asked):
         return evolve(call, raw_body=b"", **known)
     for stage in PREPARE:

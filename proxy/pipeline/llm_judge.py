@@ -108,7 +108,8 @@ def _build_judge_call(call: Call, request: ChatRequest) -> Call:
     return derived_call(
         call,
         request=request,
-        route=call.config.routes.get(request.model),
+        route=call.config.find_route(request.model),
+        forwarded_headers=(),  # another model, maybe another provider
         reason=JUDGE_REASON,
         cohort="",  # it is no sample itself
         verdict="",

@@ -62,7 +62,7 @@ def serialize_resolution(found: PlanResolution) -> dict[str, Any]:
         "tenant": found.key.tenant,
         "key_id": found.key.id,
         "key": found.key.name,
-        "model": found.route,
+        "model": found.model,
         **serialize_resolved_plan(found.resolved),
         "mode": plan.mode if plan else None,
         "explanation": found.explanation,

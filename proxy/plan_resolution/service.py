@@ -15,7 +15,7 @@ from proxy.core.plan_resolution import (
     resolve_plan,
 )
 from proxy.models import Route
-from proxy.upstreams.selectors import select_routes
+from proxy.upstreams.selectors import find_served_model
 from stats.events import MAX_PLAN_NAME_LENGTH
 
 LEVEL_SENTENCES: Final[dict[PlanLevel, str]] = {
@@ -56,7 +56,7 @@ class PlanResolution:
     """The plan of a request, and what each level says of it."""
 
     key: KeySnapshot
-    route: str
+    model: str
     resolved: ResolvedPlan
     levels: tuple[LevelAnswer, ...]
 
@@ -95,12 +95,11 @@ def resolve_for_key(
         for level, plan in iter_default_plans(directory, caller, route.default_plan_id)
     ]
     levels = tuple(LevelAnswer(level, says, level == resolved.level) for level, says in said)
-    return PlanResolution(caller, route.name, resolved, levels)
+    return PlanResolution(caller, model, resolved, levels)
 
 
 def _find_route(key: VirtualKey, model: str) -> Route:
-    routes = select_routes(key.tenant)
-    found = routes.filter(name=model).first() if model.isprintable() else None
-    if found is None or (key.routes and model not in key.routes):
+    found = find_served_model(key.tenant, model)
+    if found is None or (key.routes and not {model, found[0].name} & {*key.routes}):
         raise RouteNotFound("There is no model of that name for this key.", param="model")
-    return found
+    return found[0]

@@ -1,13 +1,15 @@
-"""Load the whole configuration as one frozen value, in at most eleven queries."""
+"""Load the whole configuration as one frozen value, in at most twelve queries."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import numpy as np
 
 from plans import selectors as plans
 from plans.pricing import Price
-from plans.published_prices import PriceKey
+from plans.published_prices import PriceKey, ProviderPrices
+from plans.snapshot import WILDCARD
 from proxy.core import config
 from proxy.core.config import ConfigSnapshot, FeedbackPenalties, FeedbackPenalty, ProviderEndpoint
 from proxy.models import EvictedAnswer, Route, Upstream, WrongAnswer
@@ -22,11 +24,13 @@ def load_config_snapshot() -> ConfigSnapshot:
     """Load keys, plans and routes from the database. Raises what the database raises."""
     # Read first: a change made meanwhile raises it again, so the next poll reloads everything.
     revision = plans.get_revision()
+    routes, disabled = _load_routes()
     return ConfigSnapshot(
         revision=revision,
         keys=plans.load_live_keys(),
         plans=plans.load_plans(),
-        routes=_load_routes(),
+        routes=routes,
+        disabled_routes=disabled,
         granted_routes=plans.load_granted_routes(),
         min_revisions=plans.load_invalidations(),
         penalties=_load_penalties(),
@@ -49,22 +53,27 @@ def _load_penalties() -> FeedbackPenalties:
     return FeedbackPenalties(frozenset(evicted.values_list("scope", "created_at")), around)
 
 
-def _load_routes() -> dict[str, config.Route]:
-    """Load enabled routes by name.
+def _load_routes() -> tuple[dict[str, config.Route], frozenset[str]]:
+    """Load enabled routes by name, and the names of those that are out of service.
 
-    Skips those of an upstream with a forbidden address or a key that cannot be decrypted, with a
-    log line.
+    Those are disabled, or of an upstream with a forbidden address or a key that cannot be
+    decrypted, with a log line.
     """
-    rows = list(Route.objects.filter(enabled=True).select_related("upstream"))
+    every = list(Route.objects.select_related("upstream"))
+    rows = [row for row in every if row.enabled]
     prices = plans.load_prices({(row.upstream.provider, row.model) for row in rows})
+    open_prices = plans.load_provider_prices(
+        {row.upstream.provider for row in rows if row.name.endswith(WILDCARD)}
+    )
     targets = {
         upstream.pk: _build_endpoint(upstream) for upstream in {row.upstream for row in rows}
     }
-    return {
-        row.name: _build_route(row, target, prices)
+    routes = {
+        row.name: _build_route(row, target, prices, open_prices)
         for row in rows
         if (target := targets[row.upstream_id])
     }
+    return routes, frozenset(row.name for row in every if row.name not in routes)
 
 
 def _build_endpoint(upstream: Upstream) -> ProviderEndpoint | None:
@@ -76,15 +85,19 @@ def _build_endpoint(upstream: Upstream) -> ProviderEndpoint | None:
 
 
 def _build_route(
-    row: Route, target: ProviderEndpoint, prices: dict[PriceKey, Price]
+    row: Route,
+    target: ProviderEndpoint,
+    prices: Mapping[PriceKey, Price],
+    open_prices: Mapping[str, ProviderPrices],
 ) -> config.Route:
-    price = prices.get((target.provider, row.model))
+    is_wildcard = row.name.endswith(WILDCARD)
     return config.Route(
         id=row.pk,
         name=row.name,
         version=row.version,
         upstream=target,
         model=row.model,
-        price=price,
+        price=None if is_wildcard else prices.get((target.provider, row.model)),
+        prices=open_prices.get(target.provider) if is_wildcard else None,
         default_plan_id=row.default_plan_id,
     )

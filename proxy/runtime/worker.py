@@ -168,7 +168,10 @@ async def start_worker() -> Worker:
         conversations=RedisConversationStore(
             conf.exact_redis_url, sealer=get_sealer(), prefix=conf.exact_key_prefix, timeout=timeout
         ),
-        upstream=HttpUpstream(body_limit=conf.limits.max_upstream_bytes),
+        upstream=HttpUpstream(
+            body_limit=conf.limits.max_upstream_bytes,
+            environment_proxies=conf.environment_proxies,
+        ),
         ledger=spool,
         limits=conf.limits,
         verifier=verifier,

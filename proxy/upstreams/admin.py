@@ -14,6 +14,7 @@ from plans.admin.guarded_deletion import GuardedDeletionMixin
 from plans.admin.history import HistoryMixin
 from plans.admin.managed_objects import ManagedObjectMixin
 from plans.forms.edit_conflicts import EditConflictMixin
+from plans.snapshot import WILDCARD
 from proxy.models import Route, Upstream
 from proxy.upstreams import services
 from proxy.upstreams.connection import ConnectionState, check_upstream
@@ -45,9 +46,32 @@ class UpstreamAdmin(
     readonly_fields = ("has_key",)
     fieldsets = (
         (None, {"fields": ("name", "provider", "base_url", "allow_private")}),
-        ("Provider key", {"fields": ("has_key", "provider_key", "remove_key", "without_key")}),
+        (
+            "Provider key",
+            {"fields": ("has_key", "provider_key", "remove_key", "without_key", "key_header")},
+        ),
         ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
+        (
+            "Headers and parameters",
+            {"classes": ("collapse",), "fields": ("headers", "query", "forwarded_headers")},
+        ),
+        (
+            "Proxy and certificates",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "proxy_url",
+                    "remove_proxy",
+                    "ca_file",
+                    "client_certificate_file",
+                    "client_key_file",
+                ),
+            },
+        ),
     )
+
+    class Media:
+        js = ("upstream-form.js",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Upstream | None = None) -> Any:
         """Leave out what only changes the key, where it may only be read."""
@@ -90,10 +114,12 @@ class UpstreamAdmin(
     def save_model(self, request: HttpRequest, obj: Upstream, form: Any, change: bool) -> None:
         services.save_upstream(
             obj,
-            provider_key=form.new_key(),
+            **form.list_secret_changes(),
             read_version=form.read_version,
             columns=self.list_saved_columns(form),
         )
+        for note in form.notes:
+            self.message_user(request, note, messages.WARNING)
 
 
 @admin.register(Route)
@@ -131,6 +157,8 @@ class RouteAdmin(ManagedObjectMixin, EditConflictMixin, HistoryMixin, admin.Mode
     def price(self, route: Route) -> str:
         if not route.upstream_id:
             return "-"
+        if route.name.endswith(WILDCARD):
+            return "That of the model that a request asks for, where it has one."
         price = selectors.load_price(route.upstream.provider, route.model)
         if price is None:
             return (

@@ -5,16 +5,23 @@ GET `<base_url>/models` costs nothing, and goes through the same guard as a chat
 
 import asyncio
 import json
+import socket
+import ssl
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+import aiohttp
 from django.core.exceptions import ValidationError
 
 from plans.services import create_row
+from plans.snapshot import WILDCARD
+from proxy.conf import conf
 from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import GatewayError
-from proxy.engines.providers.http import HttpUpstream
+from proxy.core.upstream_corrections import correct_base_url
+from proxy.engines.providers.http import HttpUpstream, iter_causes
+from proxy.engines.providers.tls import TlsFileError
 from proxy.models import ROUTE_NAME, Route, Upstream
 from proxy.upstreams import encryption
 from proxy.upstreams.endpoints import build_endpoint
@@ -43,12 +50,16 @@ def check_upstream(upstream: Upstream) -> ConnectionReport:
         endpoint = build_endpoint(upstream)
     except (ValueError, encryption.DecryptionFailed) as error:
         return ConnectionReport("failed", f"{error}".rstrip(".") + ".")
-    return asyncio.run(_check_endpoint(endpoint))
+    report = asyncio.run(_check_endpoint(endpoint))
+    advice = "" if report.state == "ok" else _advise_address(endpoint)
+    return replace(report, message=f"{report.message}{advice}")
 
 
 async def _check_endpoint(endpoint: ProviderEndpoint) -> ConnectionReport:
     patient = replace(endpoint, read_timeout=CHECK_TIMEOUT_SECONDS)
-    provider = HttpUpstream(body_limit=MAX_ANSWER_BYTES)
+    provider = HttpUpstream(
+        body_limit=MAX_ANSWER_BYTES, environment_proxies=conf.environment_proxies
+    )
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             reply = await provider.list_models(patient)
@@ -58,10 +69,46 @@ async def _check_endpoint(endpoint: ProviderEndpoint) -> ConnectionReport:
         text = f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds."
         return ConnectionReport("failed", text)
     except GatewayError as error:
-        return ConnectionReport("failed", str(error))
+        return ConnectionReport("failed", f"{error}{describe_cause(error)}")
     finally:
         await provider.close()
     return describe_answer(reply.status, body, location)
+
+
+def describe_cause(error: BaseException) -> str:
+    """Say to an administrator what is behind an error that clients are told less about."""
+    for cause in iter_causes(error):
+        if isinstance(cause, TlsFileError):
+            return f" {cause}"
+        # aiohttp's own error is one too, without a message.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return (
+                f" The server's certificate is not believed: {cause.verify_message}. An authority "
+                "of your own belongs in a CA file."
+            )
+        if isinstance(cause, aiohttp.ClientProxyConnectionError):
+            return " Nobody answers at the address of the proxy."
+        if isinstance(cause, aiohttp.ClientHttpProxyError) and cause.status == 407:
+            return " It wants another user or password."
+        if isinstance(cause, socket.gaierror):
+            return " The name is unknown here."
+    return ""
+
+
+def _advise_address(endpoint: ProviderEndpoint) -> str:
+    """Say what the base URL would be corrected to, if it was saved today."""
+    try:
+        found = correct_base_url(
+            endpoint.base_url,
+            provider_id=endpoint.provider,
+            allow_private=endpoint.allow_private,
+            query=dict(endpoint.query),
+        )
+    except ValueError as error:
+        return f" The base URL: {error}"
+    if found.base_url == endpoint.base_url:
+        return ""
+    return f" Is the base URL {found.base_url}?"
 
 
 def describe_answer(status: int, body: bytes, location: str = "") -> ConnectionReport:
@@ -104,6 +151,8 @@ def add_routes(upstream: Upstream, models: tuple[str, ...], *, prefix: str) -> l
 
 
 def _is_route_name(name: str) -> bool:
+    if WILDCARD in name:
+        return False  # no provider decides what else its list leads to
     try:
         ROUTE_NAME(name)
     except ValidationError:

@@ -1,7 +1,8 @@
 """Write upstreams and routes."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -9,61 +10,155 @@ from django.db import transaction
 from plans.models import Plan
 from plans.records import compute_row_version
 from plans.services import create_row, lock_configuration, update_row
-from proxy.core.upstream_urls import check_base_url
-from proxy.models import Route, Upstream
+from proxy.core.config import TlsFiles
+from proxy.core.outbound_proxy import check_proxied_address, check_proxy_url
+from proxy.core.upstream_corrections import (
+    CorrectedAddress,
+    correct_base_url,
+    correct_provider_key,
+)
+from proxy.core.upstream_headers import (
+    HeaderPairs,
+    check_extra_headers,
+    check_forwarded_names,
+    check_query,
+)
+from proxy.engines.providers.tls import TlsFileError, load_tls_context
+from proxy.models import SECRET_COLUMNS, Route, Upstream
 from proxy.upstreams import encryption
+from proxy.upstreams.secrets import (
+    UpstreamSecrets,
+    read_present_secrets,
+    reencrypt_secrets,
+    write_secrets,
+)
 
 UPSTREAM_COLUMNS: Final = ("base_url", "provider", "allow_private", "stream_usage")
 ROUTE_COLUMNS: Final = ("upstream", "model", "default_plan")
+# The column of each file of TlsFiles.
+TLS_COLUMNS: Final = {
+    "ca": "ca_file",
+    "certificate": "client_certificate_file",
+    "key": "client_key_file",
+}
+
+Checked = TypeVar("Checked")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedUpstream:
+    """What is stored of an upstream, corrected. `notes`: what was corrected, a sentence each."""
+
+    base_url: str
+    forwarded_headers: list[str]
+    secrets: UpstreamSecrets
+    notes: tuple[str, ...] = ()
+
+
+def check_upstream_values(upstream: Upstream, secrets: UpstreamSecrets) -> CheckedUpstream:
+    """Check and correct what an upstream is about to have; nothing is changed.
+
+    Raises ValidationError with all fields at fault: columns, or provider_key, headers, query and
+    proxy_url.
+    """
+    problems: dict[str, str] = {}
+
+    def check(field: str, work: Callable[[], Checked], otherwise: Checked) -> Checked:
+        try:
+            return work()
+        except ValueError as error:
+            problems[field] = str(error)
+            return otherwise
+
+    none: HeaderPairs = ()
+    query = dict(check("query", lambda: check_query(secrets.query), none))
+    address = check(
+        "base_url",
+        lambda: correct_base_url(
+            upstream.base_url,
+            provider_id=upstream.provider,
+            allow_private=upstream.allow_private,
+            query=query,
+        ),
+        CorrectedAddress(upstream.base_url, query),
+    )
+    found = CheckedUpstream(
+        address.base_url,
+        check(
+            "forwarded_headers", lambda: check_forwarded_names(upstream.forwarded_headers or ()), []
+        ),
+        UpstreamSecrets(
+            key=check("provider_key", lambda: correct_provider_key(secrets.key), ""),
+            headers=dict(check("headers", lambda: check_extra_headers(secrets.headers), none)),
+            query=address.query,
+            proxy_url=check("proxy_url", lambda: _check_proxy(upstream, address, secrets), ""),
+        ),
+        address.notes,
+    )
+    try:
+        load_tls_context(list_tls_files(upstream))
+    except TlsFileError as error:
+        problems[TLS_COLUMNS[error.field]] = str(error)
+    if problems:
+        raise ValidationError(problems)
+    return found
+
+
+def list_tls_files(upstream: Upstream) -> TlsFiles:
+    return TlsFiles(**{field: getattr(upstream, column) for field, column in TLS_COLUMNS.items()})
 
 
 def save_upstream(
     upstream: Upstream,
     *,
     provider_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    proxy_url: str | None = None,
     read_version: str = "",
     columns: Collection[str] = UPSTREAM_COLUMNS,
     reason: str | None = None,
 ) -> Upstream:
-    """Check the address, encrypt the key and save.
+    """Check and correct an upstream, encrypt its secrets and save it.
 
-    `provider_key` None keeps the current key, "" removes it. Of a saved upstream only `columns`
-    are written, and the key, if it still is what was read (`plans.records.compute_row_version`).
+    Secrets that are None stay as they are, empty ones are removed. Of a saved upstream only
+    `columns` are written, and changed secrets, if it still is what was read
+    (`plans.records.compute_row_version`). What was corrected is in `upstream.notes`.
 
     Raises ValidationError with the fields at fault, or VersionConflict.
     """
-    try:
-        upstream.base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
-    except ValueError as error:
-        raise ValidationError({"base_url": str(error)}) from None
-    if provider_key is not None:
-        try:
-            upstream.encrypted_key = encryption.encrypt(validate_provider_key(provider_key))
-        except ValueError as error:
-            raise ValidationError({"encrypted_key": str(error)}) from None
+    given: dict[str, Any] = {
+        "key": provider_key,
+        "headers": headers,
+        "query": query,
+        "proxy_url": proxy_url,
+    }
+    present, unreadable = read_present_secrets(upstream)
+    changes = {name: value for name, value in given.items() if value is not None}
+    checked = check_upstream_values(upstream, replace(present, **changes))
+    upstream.base_url, upstream.notes = checked.base_url, checked.notes
+    upstream.forwarded_headers = checked.forwarded_headers
+    # What nobody can decrypt stays until it is replaced.
+    written = write_secrets(upstream, checked.secrets, keeping=unreadable - changes.keys())
     upstream.full_clean()
     if upstream._state.adding:
         create_row(upstream, reason=reason)
     else:
-        key_columns = () if provider_key is None else ("encrypted_key",)
         update_row(
             upstream,
             read_version=read_version,
-            columns={*columns, *key_columns},
+            columns={*columns, "base_url", *written},
             reason=reason,
         )
     return upstream
 
 
-def validate_provider_key(provider_key: str) -> str:
-    """Return the key without surrounding blanks. Raises ValueError unless it is printable ASCII."""
-    # It is sent in a header.
-    key = provider_key.strip()
-    if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ValueError(
-            "The provider key must be printable ASCII without blanks: it is sent in a header."
-        )
-    return key
+def _check_proxy(upstream: Upstream, address: CorrectedAddress, secrets: UpstreamSecrets) -> str:
+    if not secrets.proxy_url.strip():
+        return ""
+    found = check_proxy_url(secrets.proxy_url)
+    check_proxied_address(address.base_url, allow_private=upstream.allow_private)
+    return found
 
 
 @transaction.atomic
@@ -104,17 +199,17 @@ def put_route(
 
 @transaction.atomic
 def rotate_encryption_keys() -> int:
-    """Re-encrypt all provider keys under the first encryption key; return how many.
+    """Re-encrypt all secrets of upstreams under the first encryption key; return of how many.
 
     All or none. Raises encryption.DecryptionFailed, naming the upstreams whose keys cannot be
     decrypted.
     """
     lock_configuration()
-    upstreams = [upstream for upstream in Upstream.objects.all() if upstream.encrypted_key]
-    broken = []
-    for upstream in upstreams:
+    upstreams, broken = [], []
+    for upstream in Upstream.objects.all():
         try:
-            upstream.encrypted_key = encryption.reencrypt(upstream.encrypted_key)
+            if reencrypt_secrets(upstream):
+                upstreams.append(upstream)
         except encryption.DecryptionFailed:
             broken.append(upstream.name)
     if broken:
@@ -122,5 +217,5 @@ def rotate_encryption_keys() -> int:
             f"no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: {', '.join(broken)}"
         )
     if upstreams:
-        Upstream.objects.bulk_update(upstreams, ["encrypted_key"])
+        Upstream.objects.bulk_update(upstreams, SECRET_COLUMNS)
     return len(upstreams)

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from plans import capabilities
 from plans.models import Plan, Tenant
-from plans.snapshot import CacheSettings
+from plans.snapshot import CacheSettings, find_serving_route
 from stats.analysis.error_rate import (
     ErrorRateEstimate,
     Sample,
@@ -212,8 +212,9 @@ def _build_error_budget(
         since=switch.since if switch else None,
         judge=cache.judge_model or "",
         is_judge_missing=cache.judge_model is not None
-        and cache.judge_model
-        not in capabilities.get_tenant_capabilities(plan.tenant).list_routes(),
+        and not find_serving_route(
+            capabilities.get_tenant_capabilities(plan.tenant).list_routes(), cache.judge_model
+        ),
         wrong=_load_wrong_hits(plan.pk, terms.cohort, tenant_id, off_at, verified=verified)
         if off_at
         else (),

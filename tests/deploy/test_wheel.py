@@ -27,7 +27,15 @@ from proxy.engines.inference.exported_models import MINILM_INT8_ID
 from tests.support.upstream import MockUpstream
 
 FILES: Final = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "manage.py")
-SHIPPED: Final = ("gateway_project", "accounts", "plans", "proxy", "stats", "demo", "mock_providers")
+SHIPPED: Final = (
+    "gateway_project",
+    "accounts",
+    "plans",
+    "proxy",
+    "stats",
+    "demo",
+    "mock_providers",
+)
 MAX_WHEEL_BYTES: Final = 40_000_000
 START_SECONDS: Final = 120.0
 FILE: Final = """

@@ -309,8 +309,11 @@ async def test_a_provider_s_door_that_gave_up_may_have_been_worked_behind(
     world.upstream.reply = FakeReply(
         status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}']
     )
-    await ask(world, body())
+    client = await ask(world, body())
     assert (world.event.bill == "unknown") is unknown
+    assert (client.headers.get("x-should-retry") == "false") is unknown
+    world.upstream.reply.headers = world.upstream.reply.headers | {"x-should-retry": "true"}  # type: ignore[operator]  # a dict
+    assert (await ask(world, body())).headers["x-should-retry"] == "true"  # it knows better
 
 
 async def test_a_server_that_stops_records_whom_it_was_asking_for_whom() -> None:

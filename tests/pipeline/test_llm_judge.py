@@ -12,6 +12,7 @@ from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import UpstreamUnreachable
+from proxy.core.upstream_headers import HeaderPairs
 from proxy.pipeline.llm_judge import MAX_ANSWER_LENGTH, REMINDER, combine_verdicts, parse_verdict
 from stats.events import Event
 from tests.support.fakes import FakeReply, FakeUpstream, World, ask, body, completion, full_plan
@@ -36,6 +37,7 @@ class TwoModels(FakeUpstream):
         request_id: str,
         stream: bool,
         trace: str = "",
+        forwarded: HeaderPairs = (),
     ) -> FakeReply:
         asked = orjson.loads(body)
         if asked["model"] != "tiny":

@@ -44,7 +44,7 @@ def admin(acme: Tenant) -> Client:
 
 
 def opened(directory: ConfigSnapshot, key: VirtualKey) -> list[str]:
-    return [route.name for route in directory.list_routes(directory.keys[key.digest])]
+    return [name for name, _ in directory.list_models(directory.keys[key.digest])]
 
 
 def test_a_key_without_a_list_opens_what_its_tenant_may_use_and_a_list_only_narrows_it(

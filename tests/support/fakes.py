@@ -26,6 +26,7 @@ from proxy.core.ports import Candidate, SemanticEntry
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 from proxy.core.request_ids import new_request_id
 from proxy.core.types import Message, Vector
+from proxy.core.upstream_headers import HeaderPairs
 from proxy.core.verification.chat_decision import ComparedChat
 from proxy.core.verification.chat_reading import ChatReading, read_chat
 from proxy.core.verification.lexicon.word_ranks import load_lexicon
@@ -395,6 +396,7 @@ class FakeUpstream:
     hang: bool = False
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    forwarded: list[HeaderPairs] = field(default_factory=list)
 
     async def send(
         self,
@@ -404,8 +406,10 @@ class FakeUpstream:
         request_id: str,
         stream: bool,
         trace: str = "",
+        forwarded: HeaderPairs = (),
     ) -> FakeReply:
         self.raw.append(body)
+        self.forwarded.append(forwarded)
         self.bodies.append(orjson.loads(body))
         if self.error:
             raise self.error
@@ -548,6 +552,7 @@ class World:
         secret: str | None = SECRET,
         cache_control: str = "",
         plan_header: str = "",
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> Call:
         return Call(
             request_id=new_request_id(),
@@ -557,6 +562,7 @@ class World:
             secret=secret,
             cache_control=cache_control,
             plan_header=plan_header,
+            headers=headers,
         )
 
     @property

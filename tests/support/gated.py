@@ -9,6 +9,7 @@ import orjson
 from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import UpstreamTimeout
 from proxy.core.formats import sse
+from proxy.core.upstream_headers import HeaderPairs
 from tests.support.fakes import FakeReply, FakeUpstream, World
 
 STREAM = {"content-type": "text/event-stream"}
@@ -45,6 +46,7 @@ class GatedUpstream(FakeUpstream):
         request_id: str,
         stream: bool,
         trace: str = "",
+        forwarded: HeaderPairs = (),
     ) -> FakeReply:
         if stream:
             self.bodies.append(orjson.loads(body))

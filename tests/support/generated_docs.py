@@ -14,8 +14,10 @@ from typing import Final
 
 import django
 
+from proxy.core.providers import PROVIDERS
 from proxy.pipeline import chain, sampling
 
+KEY_HEADERS: Final = {"bearer": "`Authorization: Bearer`", "api-key": "`api-key`"}
 ROOT: Final = Path(__file__).resolve().parents[2]
 COLUMNS: Final = 96
 # Without them the settings do not load.
@@ -95,12 +97,24 @@ def draw_operating_points() -> str:
     return reference_tables.draw_operating_points()
 
 
+def draw_providers() -> str:
+    """The providers that a form offers, with their addresses and the header of their key."""
+    rows = ["| Provider | `provider` | Address | Key in |", "| --- | --- | --- | --- |"]
+    for each in PROVIDERS:
+        if each.title:
+            header = "" if each.is_self_hosted else KEY_HEADERS[each.key_header]
+            address = each.base_url or f"your own, as {each.address_example}"
+            rows.append(f"| {each.title} | `{each.id}` | {address} | {header or '–'} |")
+    return "\n".join(rows)
+
+
 PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
     ("ARCHITECTURE.md", "chain", draw_chain),
     ("docs/plan-settings.md", "settings", draw_plan_settings),
     ("docs/stats.md", "fields", draw_stats_fields),
     ("docs/ledger.md", "columns", draw_ledger_columns),
     ("docs/verifier.md", "strictness", draw_operating_points),
+    ("docs/upstreams.md", "providers", draw_providers),
 )
 
 

@@ -10,6 +10,7 @@ from plans.snapshot import ContextMatching, KeySnapshot, PlanSnapshot
 from proxy.core.config import Route
 from proxy.core.formats.model_input import TURN_ROLES, UNREAD_FIELDS, extract_non_text
 from proxy.core.types import Message
+from proxy.core.upstream_headers import HeaderPairs, digest_pairs
 
 # The exact key is SHA-256 over canonical JSON (keys sorted) of the whole body less a short deny
 # list, so an unknown parameter still separates answers. It also covers the scope, the plan with a
@@ -21,18 +22,36 @@ KEY_VERSION = "1"
 
 
 def scope_digest(
-    plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, namespace: str | None
+    plan: PlanSnapshot,
+    key: KeySnapshot,
+    *,
+    user: str | None,
+    namespace: str | None,
+    extras: str = "",
 ) -> str | None:
     """Return the hex digest of who may share this answer, or None if it must not be cached.
 
-    From the authenticated key alone, narrowed by the plan and the request's namespace. None: the
-    plan scopes by end user and the request names none.
+    From the authenticated key alone, narrowed by the plan, the request's namespace and `extras`:
+    what the answer depends on besides the body (`digest_extras`). None: the plan scopes by end user
+    and the request names none.
     """
     kind = plan.cache.scope if plan.cache else "tenant"
     if kind == "user" and not user:
         return None
     owner = {"tenant": None, "key": key.id, "user": user}[kind]
-    return hashlib.sha256(orjson.dumps([kind, key.tenant_id, owner, namespace])).hexdigest()
+    parts = [kind, key.tenant_id, owner, namespace, *([extras] if extras else ())]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def digest_extras(route: Route, forwarded: HeaderPairs) -> str:
+    """Return a digest of what a provider is told besides the body; "" where it is nothing.
+
+    Headers and parameters of the upstream, the client's headers that reach it, and the model that
+    a wildcard leads to.
+    """
+    told = digest_pairs(forwarded) if forwarded else ""
+    extras, model = route.upstream.extras_digest, route.model if route.served_id else ""
+    return f"{extras}/{told}/{model}" if extras or told or model else ""
 
 
 def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:

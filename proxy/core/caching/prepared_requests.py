@@ -4,15 +4,18 @@ from typing import Any
 
 from proxy.core.config import ConfigSnapshot
 from proxy.core.lru import LRUCache
+from proxy.core.upstream_headers import HeaderPairs
 
 REQUEST_OVERHEAD_BYTES = 2048  # bytes of Python objects around a request
 PARSED_SIZE_FACTOR = 6  # memory of a parsed body and its bytes, in multiples of its size
 
-RequestKey = tuple[int, str, str, bytes]
+RequestKey = tuple[int, str, str, HeaderPairs, bytes]
 
 
 class PreparedRequests:
-    """Call fields by (key id, Cache-Control, plan header, body) under one configuration snapshot.
+    """Call fields by (key id, Cache-Control, plan header, headers that may be passed on, body).
+
+    Under one configuration snapshot.
 
     A new snapshot empties the cache. `limit`: bytes.
     """
@@ -47,6 +50,7 @@ class PreparedRequests:
 
     @staticmethod
     def _estimate_bytes(asked: RequestKey) -> int:
-        _, cache_control, plan_header, body = asked
+        _, cache_control, plan_header, passable, body = asked
         headers = len(cache_control) + len(plan_header)
+        headers += sum(len(name) + len(value) for name, value in passable)
         return PARSED_SIZE_FACTOR * len(body) + headers + REQUEST_OVERHEAD_BYTES

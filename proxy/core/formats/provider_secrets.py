@@ -1,4 +1,4 @@
-"""Remove the upstream's API key, or parts of it, and its address from what a provider says."""
+"""Remove an upstream's secrets, or parts of them, and its address from what a provider says."""
 
 import re
 from base64 import b64encode
@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from proxy.core.config import ProviderEndpoint
+from proxy.core.upstream_headers import OPEN_NAMES
 
 MIN_KEY_PART_LENGTH: Final = 8
 MIN_KEY_LENGTH: Final = 4  # a shorter key is an ordinary word and protects nothing
@@ -15,10 +16,12 @@ REDACTED_HOST: Final = "[upstream]"
 
 
 class ProviderSecrets:
-    """The API key and the address of one upstream."""
+    """The API key of one upstream, secret values of its headers and parameters, its address."""
 
     def __init__(self, upstream: ProviderEndpoint) -> None:
-        self._key_spellings = _list_spellings(upstream.api_key)
+        self._key_spellings = tuple(
+            spelling for secret in _list_secrets(upstream) for spelling in _list_spellings(secret)
+        )
         self._key_parts = {
             key[at : at + MIN_KEY_PART_LENGTH]
             for key in self._key_spellings
@@ -74,6 +77,11 @@ class ProviderSecrets:
 def get_provider_secrets(upstream: ProviderEndpoint) -> ProviderSecrets:
     """Return the secrets of an upstream, cached."""
     return ProviderSecrets(upstream)
+
+
+def _list_secrets(upstream: ProviderEndpoint) -> list[str]:
+    extras = (*upstream.headers, *upstream.query)
+    return [upstream.api_key, *(value for name, value in extras if name not in OPEN_NAMES)]
 
 
 def _list_spellings(key: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from proxy.config_files.exporting import AmbiguousName, export_config
+from proxy.config_files.exporting import AmbiguousName, UnreadableSecret, export_config
 
 
 class Command(BaseCommand):
@@ -14,8 +14,8 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError for two keys of one name."""
+        """Raises CommandError for two keys of one name, or what cannot be decrypted."""
         try:
             self.stdout.write(export_config(), ending="")
-        except AmbiguousName as error:
+        except (AmbiguousName, UnreadableSecret) as error:
             raise CommandError(str(error)) from error

@@ -1,6 +1,6 @@
 """Derive the scope: which stored answers may serve this request, and where its own is stored."""
 
-from proxy.core.caching.cache_keys import exact_key, scope_digest
+from proxy.core.caching.cache_keys import digest_extras, exact_key, scope_digest
 from proxy.core.event_loop import run_off_loop
 from proxy.pipeline.call import CacheKeys, Call, evolve
 from proxy.pipeline.toolbox import Toolbox
@@ -16,7 +16,11 @@ async def cache_scope(call: Call, tools: Toolbox) -> Call:
     if request.cache_controls.no_store:
         return evolve(call, reason="no-store")
     digest = scope_digest(
-        plan, call.key, user=request.user, namespace=request.cache_controls.namespace
+        plan,
+        call.key,
+        user=request.user,
+        namespace=request.cache_controls.namespace,
+        extras=digest_extras(call.resolved_route, call.forwarded_headers),
     )
     if digest is None:
         return evolve(call, reason="no-scope")

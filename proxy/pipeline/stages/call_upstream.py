@@ -102,9 +102,6 @@ JSON_MEDIA_TYPE = "application/json"
 # How an event stream begins.
 EVENT_STREAM_PREFIXES = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 COLLECT_CHUNK_BYTES = TURN_BYTES  # of a stream that is assembled into one answer
-# Statuses of a provider's proxy whose backend did not answer in time: it may have done the work,
-# and bill it.
-UPSTREAM_TIMEOUT_STATUSES = frozenset({408, 499, 504, 524})
 
 
 async def call_upstream(call: Call, tools: Toolbox) -> Call:
@@ -120,6 +117,7 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
                 request_id=call.request_id,
                 stream=call.chat_request.stream,
                 trace=trace,
+                forwarded=call.forwarded_headers,
             )
             call = evolve(call, upstream_request_id=find_upstream_request_id(call, reply.headers))
             answer = await _read_reply(call, reply, limit=tools.limits.max_upstream_bytes)
@@ -131,7 +129,7 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
         isinstance(answer, CompleteAnswer) and answer.status >= 400
     ):
         call = evolve(call, outcome="upstream_error")
-    if isinstance(answer, CompleteAnswer) and answer.status in UPSTREAM_TIMEOUT_STATUSES:
+    if isinstance(answer, CompleteAnswer) and answer.is_outcome_unknown:
         call = evolve(call, abandoned=True)
     found = answer.completion if isinstance(answer, CompleteAnswer) else None
     sound = isinstance(answer, CompleteAnswer) and answer.is_sound

@@ -73,10 +73,10 @@ async def _load_conversation(call: Call, tools: Toolbox) -> Call:
         derive_conversation_ids,
         call.chat_request.messages,
         tenant=call.key.tenant_id,
-        route=call.resolved_route.id,
+        route=call.resolved_route.memory_id,
     )
     asking = tools.conversations.load(
-        before, tenant=call.key.tenant_id, route=call.resolved_route.id
+        before, tenant=call.key.tenant_id, route=call.resolved_route.memory_id
     )
     try:
         known = await tools.breakers["chats"].run(asking, seconds=tools.limits.cache_seconds)

@@ -27,7 +27,7 @@ async def estimate_usage(call: Call, tools: Toolbox) -> Call:
     if usage.prompt_tokens and call.attempts and not usage.is_estimated:
         tools.cached_shares.observe(
             get_tenant_id(call),
-            call.resolved_route.id,
+            call.resolved_route.memory_id,
             cut=_is_compressed(call),
             prompt=usage.prompt_tokens,
             cached=usage.cached_tokens,
@@ -49,7 +49,7 @@ async def estimate_usage(call: Call, tools: Toolbox) -> Call:
     if not usage.prompt_tokens:
         cached = tools.cached_shares.estimate(
             get_tenant_id(call),
-            call.resolved_route.id,
+            call.resolved_route.memory_id,
             cut=_is_compressed(call),
             prompt=guess.prompt_tokens,
         )

@@ -34,7 +34,7 @@ async def remember_conversation(call: Call, tools: Toolbox) -> Call:
         sent,
         turn=count_turns(call.chat_request.messages),
         tenant=call.key.tenant_id,
-        route=call.resolved_route.id,
+        route=call.resolved_route.memory_id,
         cached=min(call.usage.cached_tokens, repeated),
         repeated=repeated,
     )

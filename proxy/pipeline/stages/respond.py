@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Final
 
 import orjson
 
@@ -23,6 +24,9 @@ from proxy.pipeline.response_headers import (
 from proxy.pipeline.toolbox import Toolbox
 
 JSON_HEADER: Header = (b"content-type", b"application/json")
+# SDKs of OpenAI obey it; without it they send again after 408, 409, 429 and every status from 500.
+SHOULD_RETRY: Final = b"x-should-retry"
+NO_RETRY_HEADER: Header = (SHOULD_RETRY, b"false")
 SEND_CHUNK_BYTES = 256 * 1024  # of an answer, before other requests get the event loop
 
 
@@ -44,9 +48,10 @@ async def respond(call: Call, tools: Toolbox) -> Call:
         if count_answer_bytes(call) < MAX_INLINE_CHECK_BYTES:
             call = check_admission(call)
         if not call.chat_request.stream or call.completion is None:
-            return await _send_whole(
-                call, answer.status, answer.body, filter_upstream_headers(call)
-            )
+            passed = filter_upstream_headers(call)
+            if answer.is_outcome_unknown and not any(name == SHOULD_RETRY for name, _ in passed):
+                passed.append(NO_RETRY_HEADER)
+            return await _send_whole(call, answer.status, answer.body, passed)
         events = sse.replay_completion(
             call.completion, include_usage=call.chat_request.include_usage
         )
@@ -64,7 +69,8 @@ async def _send_error(call: Call, answer: ErrorAnswer) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     # A retry of what reached the provider would be paid for twice.
-    extra += [(b"x-should-retry", b"false")] if error.had_request or not error.retryable else []
+    if error.had_request or call.abandoned or not error.retryable:
+        extra.append(NO_RETRY_HEADER)
     extra += [(b"accept-encoding", ACCEPTED_ENCODINGS.encode())] if error.status == 415 else []
     extra += (
         [(b"retry-after", str(error.retry_after).encode())]
