@@ -74,6 +74,13 @@ def test_a_leaked_key_is_rotated_without_an_overlap(boss: Client, key: VirtualKe
     assert key.digest not in selectors.load_live_keys()
 
 
+def test_a_former_secret_goes_with_its_key(boss: Client, key: VirtualKey) -> None:
+    act(boss, "rotate_key", key, sure="yes", overlap="3600")
+    current = VirtualKey.objects.get(successor=None)
+    boss.post(f"{LIST}{current.pk}/delete/", {"post": "yes"})
+    assert not VirtualKey.objects.exists()
+
+
 def test_a_rotation_asks_again_for_what_it_does_not_offer(boss: Client, key: VirtualKey) -> None:
     assert "Select a valid choice" in act(boss, "rotate_key", key, sure="yes", overlap="5")
     other, _ = services.issue_virtual_key(tenant=key.tenant, name="other")
