@@ -1,22 +1,15 @@
-"""The JSON of configuration objects, made from the lists of fields that files are read by.
+"""The shapes of configuration objects in the OpenAPI document.
 
-A field that is added to a list of `proxy.config_files.fields` is in the API with it.
+Made from the lists of fields that files are read by: a field that is added to a list of
+`proxy.config_files.fields` is in the API with it.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal
 
-from django.conf import settings
-from django.db import models
 from rest_framework import serializers
 
-from plans.api.serializers import PlanSerializer
-from plans.capabilities import KeyUsage
-from plans.managed_marks import find_mark
-from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.records import MAX_REASON_LENGTH
-from proxy.config_files.columns import format_value
 from proxy.config_files.fields import (
     KEY_FIELDS,
     PRICE_FIELDS,
@@ -25,7 +18,6 @@ from proxy.config_files.fields import (
     UPSTREAM_FIELDS,
     FileField,
 )
-from proxy.models import Route, Upstream
 
 Use = Literal["read", "put", "patch"]
 STATES: Final = ("live", "paused", "replaced", "expired", "revoked")
@@ -73,6 +65,8 @@ def _build_field(
         options["write_only"] = True
     if kind == "array":
         return serializers.ListField(child=serializers.CharField(), **options)
+    if kind == "object":
+        return serializers.DictField(**options)
     if kind == "boolean":
         return serializers.BooleanField(**options)
     if kind == "integer":
@@ -106,21 +100,8 @@ def _name_field(help_text: str = "") -> serializers.CharField:
     return serializers.CharField(read_only=True, help_text=help_text)
 
 
-def serialize_mark(row: Any) -> dict[str, Any] | None:
-    """Serialize which file names the object."""
-    mark = find_mark(row)
-    if mark is None:
-        return None
-    return {
-        "file": mark.file,
-        "applied_at": mark.applied_at.isoformat(),
-        "applied_by": mark.applied_by,
-        "locked": bool(settings.LOCK_MANAGED),
-    }
-
-
 UPSTREAM_KEY_HELP: Final = (
-    "The provider's key. Never returned. Left out: the present one stays; empty: none is sent."
+    "Never returned. Left out: the present one stays; empty: it is removed, and none is sent."
 )
 GIVEN_KEY_HELP: Final = (
     "Of a secret store: tt- and 43 random characters. Never returned. Left out: the present one "
@@ -239,85 +220,3 @@ class ChangesSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField(default=True)
     changes = ObjectChangeSerializer(many=True)
     unchanged = serializers.IntegerField(help_text="1: it is as the request says already.")
-
-
-def serialize_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[str, Any]:
-    """Serialize the plain columns and the default plan of an object."""
-    found = {
-        name: format_value(getattr(row, field.column))
-        for name, field in fields.items()
-        if field.column
-    }
-    if "default_plan" in fields:
-        plan = getattr(row, "default_plan", None)
-        found["default_plan"] = plan.name if plan else None
-    return found
-
-
-def serialize_upstream(row: Upstream) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        **serialize_columns(row, UPSTREAM_FIELDS),
-        "has_key": bool(row.encrypted_key),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-    }
-
-
-def serialize_route(row: Route) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "upstream": row.upstream.name,
-        **serialize_columns(row, ROUTE_FIELDS),
-        "version": row.version,
-        "managed": serialize_mark(row),
-    }
-
-
-def serialize_tenant(row: Tenant) -> dict[str, Any]:
-    return {
-        "slug": row.slug,
-        **serialize_columns(row, TENANT_FIELDS),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-    }
-
-
-def serialize_price(row: ModelPrice) -> dict[str, Any]:
-    return {
-        "name": str(row),
-        "provider": row.provider,
-        "model": row.model,
-        **serialize_columns(row, PRICE_FIELDS),
-        "edited": row.edited,
-        "managed": serialize_mark(row),
-        "updated_at": row.updated_at.isoformat(),
-    }
-
-
-def serialize_plan(row: Plan) -> dict[str, Any]:
-    """Serialize a plan; which file names it, only if one does."""
-    mark = serialize_mark(row)
-    return dict(PlanSerializer(row).data) | ({"managed": mark} if mark else {})
-
-
-def serialize_key(row: VirtualKey, use: KeyUsage | None) -> dict[str, Any]:
-    """Serialize a key without its secret; `use`: of late, None if there was none."""
-    return {
-        "id": row.pk,
-        "name": row.name,
-        "tenant": row.tenant.slug,
-        "prefix": row.prefix,
-        **serialize_columns(row, KEY_FIELDS),
-        "state": row.state,
-        "replaced_by": row.successor_id,
-        "requests_24h": use.requests if use else 0,
-        "last_used_at": _format_time(use.last_at if use else None),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-        "revoked_at": _format_time(row.revoked_at),
-    }
-
-
-def _format_time(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
