@@ -23,6 +23,17 @@ Use = Literal["read", "put", "patch"]
 STATES: Final = ("live", "paused", "replaced", "expired", "revoked")
 
 
+# By type of JSON Schema.
+FIELDS_BY_TYPE: Final[Mapping[str, type[serializers.Field[Any, Any, Any, Any]]]] = {
+    "array": serializers.ListField,
+    "boolean": serializers.BooleanField,
+    "integer": serializers.IntegerField,
+    "number": serializers.FloatField,
+    "object": serializers.DictField,
+    "string": serializers.CharField,
+}
+
+
 def build_serializer(
     name: str,
     fields: Mapping[str, FileField],
@@ -63,24 +74,19 @@ def _build_field(
     }
     if field.is_secret:
         options["write_only"] = True
+    if "enum" in field.schema:
+        options["choices"] = [each for each in field.schema["enum"] if each is not None]
+        return serializers.ChoiceField(**options)
     if kind == "array":
-        return serializers.ListField(child=serializers.CharField(), **options)
-    if kind == "object":
-        return serializers.DictField(**options)
-    if kind == "boolean":
-        return serializers.BooleanField(**options)
-    if kind == "integer":
-        low, high = field.schema.get("minimum"), field.schema.get("maximum")
-        return serializers.IntegerField(min_value=low, max_value=high, **options)
-    if kind == "number":
-        return (
-            serializers.DecimalField(max_digits=14, decimal_places=6, **options)
-            if kinds
-            else serializers.FloatField(**options)
-        )
-    if field.schema.get("format") == "date-time":
+        options["child"] = serializers.CharField()
+    elif kind == "integer":
+        options["min_value"] = field.schema.get("minimum")
+        options["max_value"] = field.schema.get("maximum")
+    elif kind == "number" and kinds:  # an amount, which may be text
+        return serializers.DecimalField(max_digits=14, decimal_places=6, **options)
+    elif field.schema.get("format") == "date-time":
         return serializers.DateTimeField(**options)
-    return serializers.CharField(**options)
+    return FIELDS_BY_TYPE[str(kind)](**options)
 
 
 class ManagedMarkSerializer(serializers.Serializer[Any]):
