@@ -29,15 +29,17 @@ def compute_digest(secret: str) -> str:
     return key_secrets.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
 
 
+@transaction.atomic
 def set_paused(key: VirtualKey, *, paused: bool, reason: str | None = None) -> bool:
     """Pause or resume the key with its former secrets; whether that changed anything.
 
-    In force on every worker within two seconds. Raises KeyNotLive for a revoked key,
-    VersionConflict or ManagedObjectLocked.
+    In force on every worker within two seconds. Raises KeyNotLive for a revoked key, or
+    ManagedObjectLocked.
     """
-    row = key.current
-    if row.revoked_at is not None:
-        raise KeyNotLive(f"{row} is revoked.", param="key")
+    # As it is now: a key and its former secret may be paused by one click.
+    row = services.lock_row(key.current)
+    if not isinstance(row, VirtualKey) or row.revoked_at is not None:
+        raise KeyNotLive(f"{key.current} is revoked.", param="key")
     if row.paused == paused:
         return False
     read_version = records.compute_row_version(row)

@@ -65,12 +65,18 @@ def is_locked(row: Any) -> bool:
     return bool(settings.LOCK_MANAGED) and not _is_applying.get() and find_mark(row) is not None
 
 
+def find_lock(row: Any) -> str:
+    """Say why people may only read the object, "" if they may change it."""
+    mark = find_mark(row) if is_locked(row) else None
+    if mark is None:
+        return ""
+    return f"{describe_mark(mark)} It is read-only here: change it in that file and apply it."
+
+
 def refuse_locked(row: Any) -> None:
     """Raise ManagedObjectLocked if people may only read the object."""
-    if is_locked(row) and (mark := find_mark(row)):
-        raise ManagedObjectLocked(
-            f"{describe_mark(mark)} It is read-only here: change it in that file and apply it."
-        )
+    if lock := find_lock(row):
+        raise ManagedObjectLocked(lock)
 
 
 def mark_objects(source: str, written: Collection[WrittenObject]) -> None:

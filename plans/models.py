@@ -225,9 +225,10 @@ class VirtualKey(Key):
         db_default=False,
         help_text="Refused (403) with a message that says so, until it is resumed.",
     )
+    # A former secret goes with its key, or it would work on as a key of its own.
     successor = models.ForeignKey(
         "self",
-        on_delete=models.SET_NULL,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         editable=False,

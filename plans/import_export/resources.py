@@ -17,6 +17,7 @@ from plans.field_changes import FieldChange, list_field_changes
 from plans.fields import FIELD_LABELS, list_settings
 from plans.forms.model_forms import ImportedPriceForm
 from plans.import_export.formats import escape_unprintable, find_unstorable_texts
+from plans.managed_marks import find_lock
 from plans.models import ModelPrice, Plan, Tenant
 from plans.pricing import BASE_RATE_NAMES
 from plans.snapshot import CacheSettings, CompressionSettings
@@ -224,6 +225,8 @@ class PlanResource:
             changes=_relabel_changes(list_field_changes(Plan, {}, plan, drafted), FIELD_LABELS),
             version=str(plan.version),
         )
+        if checked.changes and (lock := find_lock(plan)):
+            return replace(checked, problems={"plan_name": lock})
         exported = row.get(VERSION_COLUMN)
         if exported is None or exported == plan.version or not checked.changes:
             return checked
@@ -328,6 +331,8 @@ class PriceResource:
             version=version,
             changes=list_field_changes(ModelPrice, form.fields, price, form.instance),
         )
+        if checked.changes and (lock := find_lock(price)):
+            return replace(checked, problems={"model": lock})
         if not exported or exported == version or not checked.changes:
             return checked
         newer, newer_changes = _describe_newer_changes(

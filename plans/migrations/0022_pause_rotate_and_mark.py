@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='virtualkey',
             name='successor',
-            field=models.ForeignKey(blank=True, editable=False, help_text='The key that replaced it. Until it expires, both secrets work.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='predecessors', to='plans.virtualkey'),
+            field=models.ForeignKey(blank=True, editable=False, help_text='The key that replaced it. Until it expires, both secrets work.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='predecessors', to='plans.virtualkey'),
         ),
         migrations.AlterField(
             model_name='membership',

@@ -19,7 +19,7 @@ from proxy.config_api.kinds import KEYS
 from proxy.config_api.openapi import describe_list, describe_object
 from proxy.config_api.parameters import DRY_RUN_PARAMETER, IF_MATCH_PARAMETER, BadParameter
 from proxy.config_api.serializers import (
-    KEY_SECRET_HELP,
+    SECRET_HELP,
     ChangesSerializer,
     KeyPatchSerializer,
     KeyPutSerializer,
@@ -55,7 +55,7 @@ class RotationSerializer(serializers.Serializer[Any]):
     secret = serializers.CharField(
         required=False,
         write_only=True,
-        help_text=KEY_SECRET_HELP["secret"].partition(" Left out")[0] + " Left out: one is made.",
+        help_text=SECRET_HELP["secret"].partition(" Left out")[0] + " Left out: one is made.",
     )
     reason = serializers.CharField(required=False, max_length=MAX_REASON_LENGTH)
 

@@ -19,7 +19,7 @@ from plans.deletion import delete_row, describe_users
 from plans.managed_marks import refuse_locked
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.untrusted_text.whole_numbers import parse_positive
-from proxy.config_api.serializers import (
+from proxy.config_api.representation import (
     serialize_columns,
     serialize_key,
     serialize_plan,

@@ -1,22 +1,15 @@
-"""The JSON of configuration objects, made from the lists of fields that files are read by.
+"""The shapes of configuration objects in the OpenAPI document.
 
-A field that is added to a list of `proxy.config_files.fields` is in the API with it.
+Made from the lists of fields that files are read by: a field that is added to a list of
+`proxy.config_files.fields` is in the API with it.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal
 
-from django.conf import settings
-from django.db import models
 from rest_framework import serializers
 
-from plans.api.serializers import PlanSerializer
-from plans.capabilities import KeyUsage
-from plans.managed_marks import find_mark
-from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.records import MAX_REASON_LENGTH
-from proxy.config_files.columns import format_value
 from proxy.config_files.fields import (
     KEY_FIELDS,
     PRICE_FIELDS,
@@ -25,12 +18,29 @@ from proxy.config_files.fields import (
     UPSTREAM_FIELDS,
     FileField,
 )
-from proxy.models import Route, Upstream
-from proxy.upstreams.secrets import read_present_secrets
 
 Use = Literal["read", "put", "patch"]
-NEVER_RETURNED: Final = "Never returned. Left out: the present one stays."
+NEVER_RETURNED: Final = (
+    "Never returned. Left out: the present one stays; empty: it is removed, and none is sent."
+)
+SECRET_HELP: Final = {
+    "secret": "Of a secret store: tt- and 43 random characters. Never returned. Left out: the "
+    "present one stays, and a new key gets one made, which the reply shows this once.",
+    "secret_sha256": "In place of secret: the SHA-256, in hex, of a key made elsewhere. Never "
+    "returned.",
+}
 STATES: Final = ("live", "paused", "replaced", "expired", "revoked")
+
+
+# By type of JSON Schema.
+FIELDS_BY_TYPE: Final[Mapping[str, type[serializers.Field[Any, Any, Any, Any]]]] = {
+    "array": serializers.ListField,
+    "boolean": serializers.BooleanField,
+    "integer": serializers.IntegerField,
+    "number": serializers.FloatField,
+    "object": serializers.DictField,
+    "string": serializers.CharField,
+}
 
 
 def build_serializer(
@@ -38,19 +48,16 @@ def build_serializer(
     fields: Mapping[str, FileField],
     *,
     use: Use,
-    secret_help: Mapping[str, str] | None = None,
     first: Mapping[str, serializers.Field[Any, Any, Any, Any]] | None = None,
     last: Mapping[str, serializers.Field[Any, Any, Any, Any]] | None = None,
 ) -> type[serializers.Serializer[Any]]:
     """Build the shape of an object as it is read, replaced or changed, for the OpenAPI document.
 
-    `secret_help`: instead of what files say of a secret; `first`, `last`: fields that no file has.
+    `first`, `last`: fields that no file has.
     """
     is_read = use == "read"
     own = {
-        field: _build_field(
-            each, is_optional=use == "patch", secret_help=(secret_help or {}).get(field)
-        )
+        field: _build_field(field, each, is_optional=use == "patch")
         for field, each in fields.items()
         # What is no column and no name of another object is told to a change alone.
         if not (is_read and (each.is_never_shown or field == "overlap"))
@@ -63,7 +70,7 @@ def build_serializer(
 
 
 def _build_field(
-    field: FileField, *, is_optional: bool, secret_help: str | None
+    name: str, field: FileField, *, is_optional: bool
 ) -> serializers.Field[Any, Any, Any, Any]:
     kinds = field.schema["type"] if isinstance(field.schema["type"], list) else None
     kind = next(iter(kinds)) if kinds else field.schema["type"]
@@ -74,24 +81,20 @@ def _build_field(
     }
     if field.is_never_shown:
         options["write_only"] = True
-        options["help_text"] = secret_help or f"{field.help} {NEVER_RETURNED}"
+        options["help_text"] = SECRET_HELP.get(name, NEVER_RETURNED)
+    if "enum" in field.schema:
+        options["choices"] = [each for each in field.schema["enum"] if each is not None]
+        return serializers.ChoiceField(**options)
     if kind in ("array", "object"):
-        several = serializers.ListField if kind == "array" else serializers.DictField
-        return several(child=serializers.CharField(), **options)
-    if kind == "boolean":
-        return serializers.BooleanField(**options)
-    if kind == "integer":
-        low, high = field.schema.get("minimum"), field.schema.get("maximum")
-        return serializers.IntegerField(min_value=low, max_value=high, **options)
-    if kind == "number":
-        return (
-            serializers.DecimalField(max_digits=14, decimal_places=6, **options)
-            if kinds
-            else serializers.FloatField(**options)
-        )
-    if field.schema.get("format") == "date-time":
+        options["child"] = serializers.CharField()
+    elif kind == "integer":
+        options["min_value"] = field.schema.get("minimum")
+        options["max_value"] = field.schema.get("maximum")
+    elif kind == "number" and kinds:  # an amount, which may be text
+        return serializers.DecimalField(max_digits=14, decimal_places=6, **options)
+    elif field.schema.get("format") == "date-time":
         return serializers.DateTimeField(**options)
-    return serializers.CharField(**options)
+    return FIELDS_BY_TYPE[str(kind)](**options)
 
 
 class ManagedMarkSerializer(serializers.Serializer[Any]):
@@ -117,27 +120,6 @@ def _names_field() -> serializers.ListField:
     )
 
 
-def serialize_mark(row: Any) -> dict[str, Any] | None:
-    """Serialize which file names the object."""
-    mark = find_mark(row)
-    if mark is None:
-        return None
-    return {
-        "file": mark.file,
-        "applied_at": mark.applied_at.isoformat(),
-        "applied_by": mark.applied_by,
-        "locked": bool(settings.LOCK_MANAGED),
-    }
-
-
-UPSTREAM_SECRET_HELP: Final = {
-    "key": "The provider's key. Never returned. Left out: the present one stays; empty: none is "
-    "sent."
-}
-KEY_SECRET_HELP: Final = {
-    "secret": "Of a secret store: tt- and 43 random characters. Never returned. Left out: the "
-    "present one stays, and a new key gets one made, which the reply shows this once."
-}
 UPSTREAM_LAST: Final[dict[str, serializers.Field[Any, Any, Any, Any]]] = {
     "has_key": serializers.BooleanField(read_only=True),
     "has_proxy": serializers.BooleanField(read_only=True),
@@ -149,12 +131,8 @@ UPSTREAM_LAST: Final[dict[str, serializers.Field[Any, Any, Any, Any]]] = {
 UpstreamSerializer = build_serializer(
     "Upstream", UPSTREAM_FIELDS, use="read", first={"name": _name_field()}, last=UPSTREAM_LAST
 )
-UpstreamPutSerializer = build_serializer(
-    "UpstreamPut", UPSTREAM_FIELDS, use="put", secret_help=UPSTREAM_SECRET_HELP
-)
-UpstreamPatchSerializer = build_serializer(
-    "UpstreamPatch", UPSTREAM_FIELDS, use="patch", secret_help=UPSTREAM_SECRET_HELP
-)
+UpstreamPutSerializer = build_serializer("UpstreamPut", UPSTREAM_FIELDS, use="put")
+UpstreamPatchSerializer = build_serializer("UpstreamPatch", UPSTREAM_FIELDS, use="patch")
 RouteSerializer = build_serializer(
     "Route",
     ROUTE_FIELDS,
@@ -228,10 +206,8 @@ KeySerializer = build_serializer(
         ),
     },
 )
-KeyPutSerializer = build_serializer("KeyPut", KEY_FIELDS, use="put", secret_help=KEY_SECRET_HELP)
-KeyPatchSerializer = build_serializer(
-    "KeyPatch", KEY_FIELDS, use="patch", secret_help=KEY_SECRET_HELP
-)
+KeyPutSerializer = build_serializer("KeyPut", KEY_FIELDS, use="put")
+KeyPatchSerializer = build_serializer("KeyPatch", KEY_FIELDS, use="patch")
 
 
 class FieldDifferenceSerializer(serializers.Serializer[Any]):
@@ -254,90 +230,3 @@ class ChangesSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField(default=True)
     changes = ObjectChangeSerializer(many=True)
     unchanged = serializers.IntegerField(help_text="1: it is as the request says already.")
-
-
-def serialize_columns(row: models.Model, fields: Mapping[str, FileField]) -> dict[str, Any]:
-    """Serialize the plain columns and the default plan of an object."""
-    found = {
-        name: format_value(getattr(row, field.column))
-        for name, field in fields.items()
-        if field.column
-    }
-    if "default_plan" in fields:
-        plan = getattr(row, "default_plan", None)
-        found["default_plan"] = plan.name if plan else None
-    return found
-
-
-def serialize_upstream(row: Upstream) -> dict[str, Any]:
-    """Serialize an upstream without its secrets; of those that nobody can decrypt, no name."""
-    secrets, _ = read_present_secrets(row)
-    return {
-        "name": row.name,
-        **serialize_columns(row, UPSTREAM_FIELDS),
-        "has_key": bool(row.encrypted_key),
-        "has_proxy": bool(row.encrypted_proxy_url),
-        "header_names": sorted(secrets.headers),
-        "query_names": sorted(secrets.query),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-    }
-
-
-def serialize_route(row: Route) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "upstream": row.upstream.name,
-        **serialize_columns(row, ROUTE_FIELDS),
-        "version": row.version,
-        "managed": serialize_mark(row),
-    }
-
-
-def serialize_tenant(row: Tenant) -> dict[str, Any]:
-    return {
-        "slug": row.slug,
-        **serialize_columns(row, TENANT_FIELDS),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-    }
-
-
-def serialize_price(row: ModelPrice) -> dict[str, Any]:
-    return {
-        "name": str(row),
-        "provider": row.provider,
-        "model": row.model,
-        **serialize_columns(row, PRICE_FIELDS),
-        "edited": row.edited,
-        "managed": serialize_mark(row),
-        "updated_at": row.updated_at.isoformat(),
-    }
-
-
-def serialize_plan(row: Plan) -> dict[str, Any]:
-    """Serialize a plan; which file names it, only if one does."""
-    mark = serialize_mark(row)
-    return dict(PlanSerializer(row).data) | ({"managed": mark} if mark else {})
-
-
-def serialize_key(row: VirtualKey, use: KeyUsage | None) -> dict[str, Any]:
-    """Serialize a key without its secret; `use`: of late, None if there was none."""
-    return {
-        "id": row.pk,
-        "name": row.name,
-        "tenant": row.tenant.slug,
-        "prefix": row.prefix,
-        **serialize_columns(row, KEY_FIELDS),
-        "state": row.state,
-        "replaced_by": row.successor_id,
-        "requests_24h": use.requests if use else 0,
-        "last_used_at": _format_time(use.last_at if use else None),
-        "managed": serialize_mark(row),
-        "created_at": row.created_at.isoformat(),
-        "revoked_at": _format_time(row.revoked_at),
-    }
-
-
-def _format_time(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

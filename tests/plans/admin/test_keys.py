@@ -68,10 +68,25 @@ def test_a_key_is_rotated_and_both_secrets_are_listed(boss: Client, key: Virtual
     assert VirtualKey.objects.count() == 2
 
 
+def test_a_key_and_its_former_secret_are_paused_by_one_click(boss: Client, key: VirtualKey) -> None:
+    act(boss, "rotate_key", key, sure="yes", overlap="3600")
+    assert "1 key was paused" in act(boss, "pause_keys", *VirtualKey.objects.all())
+    assert [each.paused for each in selectors.load_live_keys().values()] == [True, True]
+    assert "1 key was resumed" in act(boss, "resume_keys", key)
+    assert [each.paused for each in selectors.load_live_keys().values()] == [False, False]
+
+
 def test_a_leaked_key_is_rotated_without_an_overlap(boss: Client, key: VirtualKey) -> None:
     shown = act(boss, "rotate_key", key, sure="yes", overlap="0")
     assert "is refused within two seconds" in shown
     assert key.digest not in selectors.load_live_keys()
+
+
+def test_a_former_secret_goes_with_its_key(boss: Client, key: VirtualKey) -> None:
+    act(boss, "rotate_key", key, sure="yes", overlap="3600")
+    current = VirtualKey.objects.get(successor=None)
+    boss.post(f"{LIST}{current.pk}/delete/", {"post": "yes"})
+    assert not VirtualKey.objects.exists()
 
 
 def test_a_rotation_asks_again_for_what_it_does_not_offer(boss: Client, key: VirtualKey) -> None:

@@ -201,6 +201,51 @@ def test_a_key_made_elsewhere_is_given_by_its_sha256(
 def test_a_key_has_one_secret(file: Path, said: str) -> None:
     file.write_text(f"tenants: {{acme: {{keys: {{web: {said}}}}}}}")
     assert "tenants.acme.keys.web: Must have one of: secret, secret_sha256." in refused(file)
+def test_a_former_secret_works_on_for_the_overlap_that_the_file_says(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(
+        FILE.replace(
+            "        secret: ${WEB_KEY}\n", "        secret: ${WEB_KEY}\n        overlap: 600\n"
+        )
+    )
+    apply(file)
+    monkeypatch.setenv("WEB_KEY", f"tt-{secrets.token_urlsafe(32)}")
+    told = apply(file)
+    assert "+ key acme/web" in told
+    assert f"~ key acme/web ({SECRET[:9]}...): expires_at" in told
+    assert {each.state for each in VirtualKey.objects.all()} == {"live", "replaced"}
+    assert len(selectors.load_live_keys()) == 2
+    assert "Changed 0 objects" in apply(file, "--prune")
+    monkeypatch.setenv("WEB_KEY", SECRET)  # taken back: the former secret is the key's again
+    apply(file)
+    states = {each.prefix: each.state for each in VirtualKey.objects.all()}
+    assert states.pop(SECRET[:9]) == "live"
+    assert list(states.values()) == ["replaced"]
+    file.write_text(file.read_text().replace("overlap: 600", "overlap: 1h"))
+    assert "keys.web.overlap: Must be whole seconds" in refused(file)
+
+
+def test_a_key_is_paused_by_a_file(file: Path) -> None:
+    file.write_text(
+        FILE.replace(
+            "        secret: ${WEB_KEY}\n", "        secret: ${WEB_KEY}\n        paused: true\n"
+        )
+    )
+    apply(file)
+    (key,) = selectors.load_live_keys().values()
+    assert key.paused
+    file.write_text(FILE)
+    assert "~ key acme/web: paused True -> False" in apply(file)
+
+
+def test_a_change_of_a_tenant_is_in_its_history(file: Path) -> None:
+    apply(file)
+    file.write_text(FILE.replace("name: Acme Inc", "name: Acme Ltd"))
+    apply(file)
+    notes = list(get_row_history(Tenant.objects.get()))
+    assert [note.name for note in notes] == ["Acme Ltd", "Acme Inc"]
+    assert {note.history_change_reason for note in notes} == {"Applied from a file"}
 
 
 def test_secrets_come_from_files_too(file: Path, tmp_path: Path) -> None:
@@ -244,9 +289,8 @@ def test_a_plan_that_is_somebodys_default_is_not_pruned(file: Path) -> None:
     apply(file)
     Tenant.objects.create(slug="other", default_plan=Plan.objects.get(name="everywhere"))
     file.write_text("plans: {}\n")
-    assert "plans: The plan everywhere is not in the file, and is used by what stays" in refused(
-        file, "--prune"
-    )
+    told = refused(file, "--prune")
+    assert "plans: The plan everywhere is not in the file. It is used by tenant other." in told
 
 
 def test_what_no_file_names_stays_unless_it_is_pruned(file: Path) -> None:
@@ -283,8 +327,9 @@ def test_pruning_a_key_that_is_in_use_asks(file: Path) -> None:
 def test_an_upstream_that_routes_need_is_not_pruned(file: Path) -> None:
     apply(file)
     file.write_text("upstreams: {}\n")
-    assert "upstreams: The upstream openai is not in the file, and is used by" in refused(
-        file, "--prune"
+    assert (
+        "upstreams: The upstream openai is not in the file. It is used by route smart/"
+        in refused(file, "--prune")
     )
 
 

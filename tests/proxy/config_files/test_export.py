@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from plans import key_secrets, services
+from plans import key_rotation, key_secrets, services
 from plans.models import Tenant
 from proxy.config_files.json_schema import build_config_schema
 from proxy.config_files.reader import read_config_files
@@ -33,13 +34,15 @@ def test_an_export_applies_without_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "gateway.yaml"
-    file.write_text(FILE.replace("name: Acme Inc", "name: Acme $${HOME} Straße"))
+    paused = FILE.replace("${WEB_KEY}\n", "${WEB_KEY}\n        paused: true\n")
+    file.write_text(paused.replace("name: Acme Inc", "name: Acme $${HOME} Straße"))
     apply(file)
     assert Tenant.objects.get().name == "Acme ${HOME} Straße"
     exported = print_of("export")
     assert PROVIDER_KEY not in exported
     assert SECRET not in exported
     assert "key: ${UPSTREAM_OPENAI_KEY}" in exported
+    assert "paused: true" in exported
     file.write_text(exported)
     monkeypatch.setenv("UPSTREAM_OPENAI_KEY", PROVIDER_KEY)
     monkeypatch.setenv("VIRTUAL_KEY_ACME_WEB", SECRET)
@@ -70,6 +73,14 @@ def test_two_keys_of_one_name_cannot_be_exported() -> None:
         services.issue_virtual_key(tenant=acme, name="web")
     with pytest.raises(CommandError, match="acme has 2 live keys named web"):
         print_of("export")
+
+
+@pytest.mark.django_db
+def test_a_former_secret_of_a_rotated_key_is_not_exported() -> None:
+    acme = Tenant.objects.create(slug="acme")
+    key, _ = services.issue_virtual_key(tenant=acme, name="web")
+    key_rotation.rotate_key(key, overlap=timedelta(hours=1))
+    assert print_of("export").count("VIRTUAL_KEY_ACME_WEB") == 1
 
 
 @pytest.mark.django_db

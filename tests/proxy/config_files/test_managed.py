@@ -185,6 +185,24 @@ def test_what_is_locked_is_refused_over_the_api_with_the_files_name(
     assert read_state() == before
 
 
+def test_an_import_does_not_change_what_is_locked(
+    file: Path, boss: Client, settings: Settings
+) -> None:
+    apply(file)
+    settings.LOCK_MANAGED = True
+    before = read_state()
+    exported = boss.get("/admin/plans/plan/export/").content.decode()
+    changed = exported.replace('"active"', '"off"')
+    assert changed != exported
+    reply = boss.post(
+        "/admin/plans/plan/import/",
+        {"content": changed, "format": "json", "_reason": "because"},
+    )
+    assert reply.status_code == 400
+    assert str(file) in reply.content.decode()
+    assert read_state() == before
+
+
 def test_what_no_file_names_is_untouched_by_the_lock(
     file: Path, platform: Manager, settings: Settings
 ) -> None:
