@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import openai
 import pytest
@@ -57,7 +58,10 @@ def gateway(
     upstream: MockUpstream, proxy: ConnectProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gateway")
-    environment = {"TOKENTHRIFT_PROXY_FROM_ENVIRONMENT": "yes", "http_proxy": proxy.url}
+    environment: dict[str, Any] = {
+        "TOKENTHRIFT_PROXY_FROM_ENVIRONMENT": "yes",
+        "http_proxy": proxy.url,
+    }
     with running_gateway(upstream, folder, **environment) as running:
         file = Path(folder / "gateway.yaml")
         file.write_text(FILE)
