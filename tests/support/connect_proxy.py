@@ -43,7 +43,8 @@ class ConnectProxy:
         else:
             parts = urlsplit(target)
             host, port = parts.hostname or "", str(parts.port or 80)
-            first = f"{method} {parts.path} HTTP/1.1\r\n".encode() + head.partition(b"\r\n")[2]
+            path = parts._replace(scheme="", netloc="").geturl()
+            first = f"{method} {path} HTTP/1.1\r\n".encode() + head.partition(b"\r\n")[2]
         where = self.addresses.get(host.strip("[]"), (host, int(port)))
         try:
             far_reader, far_writer = await asyncio.open_connection(*where)

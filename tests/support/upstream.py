@@ -59,6 +59,8 @@ class MockUpstream(MockProvider):
         return [asked.caller for asked in self.asked]
 
     def _answer(self, asked: Asked) -> Answer:
+        if asked.method == "GET":
+            return Answer(body=b'{"object": "list", "data": [{"id": "gpt-4o-mini"}]}')
         self.requests.append(asked.body)
         if reason := self.refuses(asked.body.get("messages", [])):
             return Answer(status=400, body=shapes.build_error(reason))
