@@ -54,8 +54,9 @@ FORGED = {
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """As behind TLS: what does not say that it came over https is sent there."""
     folder = tmp_path_factory.mktemp("behind")
-    settings = {"TOKENTHRIFT_HTTPS": "yes", "TOKENTHRIFT_CORS_ORIGINS": PAGE}
-    with running_gateway(upstream, folder, **settings) as running:
+    with running_gateway(
+        upstream, folder, TOKENTHRIFT_HTTPS="yes", TOKENTHRIFT_CORS_ORIGINS=PAGE
+    ) as running:
         yield running
 
 
