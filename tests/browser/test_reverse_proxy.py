@@ -159,7 +159,7 @@ def watch_the_dashboard_move(
     expect(page.locator("#live")).to_be_hidden()
     shoot(page, screens, "behind-nginx-dashboard")
     page.get_by_role("link", name="Requests one by one").click()
-    expect(page).to_have_url(re.compile(rf"^{re.escape(nginx.url)}/dashboard/requests\\?"))
+    expect(page).to_have_url(re.compile(rf"^{re.escape(nginx.url)}/dashboard/requests\?"))
     page.locator("tbody").get_by_role("link").first.click()
     expect(page).to_have_url(re.compile(rf"^{re.escape(nginx.url)}/dashboard/requests/"))
     shoot(page, screens, "behind-nginx-request")

@@ -42,6 +42,7 @@ OTHER_WAY = {
     "haproxy": {"http-request replace-path ^/llm/(.*) /\\1": ""},
     "apache2": {"127.0.0.1:8000/llm": "127.0.0.1:8000"},
 }
+PAGE = "https://app.example.org"  # a web page that may call the API
 FORGED = {
     "x-forwarded-prefix": "/forged",
     "x-forwarded-for": "198.51.100.7",
@@ -53,7 +54,9 @@ FORGED = {
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """As behind TLS: what does not say that it came over https is sent there."""
     folder = tmp_path_factory.mktemp("behind")
-    with running_gateway(upstream, folder, TOKENTHRIFT_HTTPS="yes") as running:
+    with running_gateway(
+        upstream, folder, TOKENTHRIFT_HTTPS="yes", TOKENTHRIFT_CORS_ORIGINS=PAGE
+    ) as running:
         yield running
 
 
@@ -295,6 +298,37 @@ def test_by_http_1_0_an_answer_ends_with_the_connection(
     assert b" 200 " in answer.partition(b"\r\n")[0]
     assert b"transfer-encoding" not in answer.lower()
     assert b"Pay by card." in answer
+
+
+def test_a_page_of_another_origin_is_let_in(client: httpx.Client, key: dict[str, str]) -> None:
+    asked = {
+        "origin": PAGE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+    }
+    preflight = client.options("/v1/chat/completions", headers=asked)
+    answer = client.post("/v1/chat/completions", json=BODY, headers=key | {"origin": PAGE})
+    assert (preflight.status_code, answer.status_code) == (204, 200)
+    for response in (preflight, answer):
+        assert response.headers["access-control-allow-origin"] == PAGE
+    assert preflight.headers["access-control-allow-headers"] == "authorization"
+
+
+def test_nginx_as_it_comes_speaks_http_1_0_and_streams_all_the_same(
+    gateway: Gateway, upstream: MockUpstream, tmp_path: Path, key: dict[str, str]
+) -> None:
+    upstream.says, upstream.pause = completion("One word after the other. " * 4), 0.25
+    plain = {"proxy_http_version 1.1;": "", "$tokenthrift_connection;": "close;"}
+    arrivals: list[float] = []
+    with (
+        running_proxy("nginx", gateway.url, tmp_path, changes=plain) as proxy,
+        httpx.Client(base_url=proxy.url, verify=proxy.tls, timeout=60) as client,
+        client.stream(
+            "POST", "/v1/chat/completions", json=BODY | {"stream": True}, headers=key
+        ) as reply,
+    ):
+        arrivals.extend(time.monotonic() for _ in reply.iter_raw())
+    assert arrivals[-1] - arrivals[0] > 2 * upstream.pause
 
 
 @pytest.mark.parametrize("program", FILES)

@@ -1,6 +1,7 @@
 """A path prefix: whose word counts, what is taken off a path, and what is refused."""
 
 import asyncio
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.urls import set_script_prefix
 from pytest_django import Settings
 
 from gateway_project.checks import deployment
+from gateway_project.embedded.configuration import BASE_DIR
 from gateway_project.path_prefix import (
     PathPrefix,
     describe_prefix_fault,
@@ -25,6 +27,14 @@ from proxy.core.errors import BadRequest
 
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
 Message = MutableMapping[str, Any]
+SOURCES = {
+    "templates": (".html", ".js"),
+    **dict.fromkeys(("gateway_project", "plans", "proxy", "stats"), (".py",)),
+}
+WRITTEN_OUT = re.compile(
+    r"""(?:(?:href|src|action)=["']|(?:fetch|URL|WebSocket|EventSource|redirect|Redirect"""
+    r"""|build_absolute_uri|as_view)\((?:url=)?f?["'`])/(?!/)[^"'`]*"""
+)
 HOSTILE = [
     b"//evil.example",
     b"/\\evil.example",
@@ -208,6 +218,18 @@ def test_cookies_stay_below_the_prefix(script_name: str, path: str) -> None:
     ):
         paths = {name: cookie["path"] for name, cookie in response.cookies.items()}
         assert paths == {"kept": path, "ended": path, "own": "/elsewhere"}
+
+
+def test_no_address_of_ours_is_written_out() -> None:
+    """It would lead out of the prefix: `{% url %}`, `reverse`, `static`, `put_prefix` do not."""
+    found = [
+        f"{path.relative_to(BASE_DIR)}: {written[0]}"
+        for folder, endings in SOURCES.items()
+        for path in (BASE_DIR / folder).rglob("*")
+        if path.suffix in endings and "vendor" not in path.parts
+        for written in WRITTEN_OUT.finditer(path.read_text())
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(
