@@ -10,7 +10,6 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-
 BASE_DIR = Path(__file__).resolve().parents[1]
 # Else the packages lie in site-packages, which is no place for data or settings.
 IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()
