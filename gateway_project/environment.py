@@ -10,12 +10,18 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+BASE_DIR = Path(__file__).resolve().parents[1]
+# Else the packages lie in site-packages, which is no place for data or settings.
+IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+
 
 def load_env_file() -> None:
-    """Load `.env`, or the file that TOKENTHRIFT_ENV_FILE names; the environment overrides it."""
-    environ.Env.read_env(
-        read_text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
-    )
+    """Load the file that TOKENTHRIFT_ENV_FILE names, or the `.env` of a checkout.
+
+    The environment overrides it.
+    """
+    default = str(BASE_DIR / ".env") if IS_CHECKOUT else os.devnull
+    environ.Env.read_env(read_text("TOKENTHRIFT_ENV_FILE", default))
 
 
 def read_text(name: str, default: str = "") -> str:

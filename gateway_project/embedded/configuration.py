@@ -19,9 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from gateway_project import environment
 
-BASE_DIR = Path(__file__).resolve().parents[2]
-# Else the packages lie in site-packages, which is no place for data.
-IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+BASE_DIR, IS_CHECKOUT = environment.BASE_DIR, environment.IS_CHECKOUT
 COMMAND_LINE = ".venv/bin/python manage.py" if IS_CHECKOUT else "tokenthrift"
 EXACT_DATABASE = 1
 # Nothing listens there; commands that use no service still need settings that load.

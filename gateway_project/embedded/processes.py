@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -159,10 +160,9 @@ def launch_program(
 ) -> "subprocess.Popen[bytes]":
     """Start the program in its own session, with its output in `log`.
 
-    The kernel sends it `parent_death` when this process dies, however it dies. Raises ServiceError
-    if the program is missing or cannot be executed.
+    The kernel sends it `parent_death` when this process dies, however it dies (on Linux). Raises
+    ServiceError if the program is missing or cannot be executed.
     """
-    prctl = ctypes.CDLL(None).prctl
     log.touch(0o600)
     with log.open("ab") as out:
         try:
@@ -177,10 +177,22 @@ def launch_program(
                 start_new_session=True,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the supervisor has no threads
+                preexec_fn=prepare_parent_death(parent_death),  # noqa: PLW1509 - the supervisor has no threads
             )
         except OSError as error:
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
+
+
+def prepare_parent_death(how: signal.Signals) -> Callable[[], None]:
+    """Return what a process calls to be sent `how` when its parent dies; nothing but on Linux."""
+    if sys.platform != "linux":
+        return lambda: None
+    prctl = ctypes.CDLL(None).prctl  # found here: after a fork little may be done
+
+    def ask_kernel() -> None:
+        prctl(PR_SET_PDEATHSIG, int(how))
+
+    return ask_kernel
 
 
 def wait_until_ready(

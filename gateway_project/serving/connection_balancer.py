@@ -38,7 +38,10 @@ class ConnectionCounts:
         try:
             with table.open("a+b") as file:
                 # On a full disk, writing to a hole in the file would kill the process.
-                os.posix_fallocate(file.fileno(), 0, TABLE_BYTES)
+                if hasattr(os, "posix_fallocate"):  # not on macOS
+                    os.posix_fallocate(file.fileno(), 0, TABLE_BYTES)
+                else:
+                    os.truncate(file.fileno(), TABLE_BYTES)
                 self._rows = mmap.mmap(file.fileno(), TABLE_BYTES)
             self._row_offset = self._find_free_row()
             self._open_count = self._opening_count = 0

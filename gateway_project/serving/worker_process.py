@@ -3,14 +3,13 @@
 uvicorn's workers outlive a killed supervisor, and would keep the port.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
 
-from gateway_project.embedded.processes import PR_SET_PDEATHSIG
+from gateway_project.embedded.processes import prepare_parent_death
 
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+prepare_parent_death(signal.SIGTERM)()
 _supervisor = multiprocessing.parent_process()
 if _supervisor is not None and _supervisor.pid != os.getppid():  # it died before the line above
     os.kill(os.getpid(), signal.SIGTERM)

@@ -168,7 +168,8 @@ class Spool:
 
     def sync_to_disk(self) -> None:
         """Sync to disk what a power cut could take. Blocks: call it in a thread."""
-        os.fdatasync(self.current_file.descriptor)
+        sync = getattr(os, "fdatasync", os.fsync)  # macOS has the second alone
+        sync(self.current_file.descriptor)
 
     def retry_overflow(self) -> None:
         """Write the lines that a full disk refused, if it takes them now."""

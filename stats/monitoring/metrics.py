@@ -26,6 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from stats.events import JUDGE_REASON, UNKNOWN_PLAN_REASON, Event
 from stats.monitoring import upstream_metrics
 from stats.monitoring.buffered_histogram import BUCKETS, BufferedHistogram
+from stats.process_ids import is_alive
 
 __all__ = [
     "BUCKETS",
@@ -317,7 +318,7 @@ def render_exposition(accept: str = "") -> tuple[bytes, str]:
 
 def forget_worker(pid: int) -> None:
     """Drop the gauges of a killed worker. Its counters stay."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not os.path.exists(f"/proc/{pid}"):
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not is_alive(pid):
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
