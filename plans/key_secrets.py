@@ -15,7 +15,7 @@ from typing import Literal
 KeyKind = Literal["tt", "tta", "ttp"]
 VIRTUAL_KEY_KIND: KeyKind = "tt"
 ADMIN_KEY_KIND: KeyKind = "tta"
-PERSONAL_TOKEN_KIND: KeyKind = "ttp"
+PERSONAL_KEY_KIND: KeyKind = "ttp"
 _KEY_PATTERN = re.compile(r"(tt[ap]?)-[A-Za-z0-9_-]{43}")
 
 
