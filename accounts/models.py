@@ -5,7 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 
-from plans.models import Key
+from plans.models import Key, Tenant
 
 
 class Identity(models.Model):
@@ -82,3 +82,53 @@ class SecondFactor(models.Model):
 
     def __str__(self) -> str:
         return f"second factor of {self.user}"
+
+
+class Invitation(models.Model):
+    """A link with which one person makes themselves an account of a given role."""
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer", "Viewer"
+        TENANT_ADMIN = "tenant-admin", "Tenant admin"
+        PLATFORM_ADMIN = "platform-admin", "Platform admin"
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: the platform, and with it every tenant.",
+    )
+    email = models.EmailField("e-mail address", blank=True)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(editable=False)
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+    used_at = models.DateTimeField(null=True, editable=False)
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        editable=False,
+    )
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        place = f" of {self.tenant}" if self.tenant else ""
+        return f"{self.get_role_display()}{place}, for {self.email or 'whoever has the link'}"
+
+    def describe_state(self, now: datetime) -> str:
+        """Say whether the link still works: open, used, withdrawn or expired."""
+        if self.used_at:
+            return "used"
+        if self.withdrawn_at:
+            return "withdrawn"
+        return "open" if self.expires_at > now else "expired"

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
+from accounts.mail import is_mail_enabled
 from accounts.second_factor.pending_login import PendingLogin, keep_pending_login
 from accounts.second_factor.service import has_second_factor, needs_set_up
 
@@ -52,6 +53,7 @@ class GatewayAdminSite(AdminSite):
             "sso_url": f"{reverse('sso-login')}{query}" if settings.OIDC_ISSUER else "",
             "sso_button": settings.OIDC_BUTTON or DEFAULT_BUTTON,
             "local_login": settings.LOCAL_LOGIN,
+            "reset_url": reverse("password-reset") if is_mail_enabled() else "",
         }
         context |= self.each_context(request) | {
             "title": "Log in",

@@ -5,7 +5,9 @@ container secrets).
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -75,3 +77,51 @@ def read_flag(name: str, default: bool = False) -> bool:
 def read_word_list(name: str, default: str = "") -> list[str]:
     """Split the variable at commas, dropping blanks."""
     return [word.strip() for word in read_text(name, default).split(",") if word.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """A mail server; none if `host` is ""."""
+
+    host: str = ""
+    port: int = 0
+    username: str = ""
+    password: str = ""
+    starttls: bool = False
+    implicit_tls: bool = False
+
+    def __repr__(self) -> str:
+        return f"SmtpServer({self.host}:{self.port})"
+
+
+def read_smtp_url(name: str) -> SmtpServer:
+    """Return the server of smtp://user:password@host:587 (STARTTLS) or smtps://... (TLS at once).
+
+    `smtp://host:25?tls=no` is for a server on the same machine. Raises ImproperlyConfigured for
+    anything else; the message shows no password.
+    """
+    text = read_text(name)
+    if not text:
+        return SmtpServer()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must have a port from 1 to 65535.") from None
+    query = parse_qs(parts.query)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or query.keys() - {"tls"}:
+        raise ImproperlyConfigured(
+            f"{name} must be smtp://user:password@host:587 or smtps://user:password@host:465."
+        )
+    implicit = parts.scheme == "smtps"
+    tls = query.get("tls", ["yes"])[-1]
+    if tls not in {"yes", "no"} or (implicit and tls == "no"):
+        raise ImproperlyConfigured(f"{name}: tls must be yes, or no with smtp://.")
+    return SmtpServer(
+        parts.hostname,
+        port or (465 if implicit else 587),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        starttls=not implicit and tls == "yes",
+        implicit_tls=implicit,
+    )

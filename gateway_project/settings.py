@@ -326,6 +326,14 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "dashboard"  # if no page was requested, or one of another site
+PASSWORD_RESET_TIMEOUT = 3600
+# Mail for invitations and new passwords; without a server none is sent.
+_SMTP = environment.read_smtp_url("TOKENTHRIFT_SMTP_URL")
+EMAIL_HOST, EMAIL_PORT = _SMTP.host, _SMTP.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.username, _SMTP.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _SMTP.starttls, _SMTP.implicit_tls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.read_text("TOKENTHRIFT_MAIL_FROM")
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Both together: no one can lock out another user from elsewhere.

@@ -21,7 +21,9 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from accounts.invitations.views import invitation_page
 from accounts.oidc.views import begin_login, finish_login
+from accounts.password_reset.views import ConfirmView, DoneView, ResetView, SentView
 from accounts.second_factor.views import code_page, set_up_page
 from accounts.tokens import openapi  # noqa: F401 - importing registers the scheme
 from gateway_project.path_prefix import put_prefix
@@ -102,6 +104,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("account/code", code_page, name="login-code"),
     path("account/second-factor", set_up_page, name="second-factor"),
+    path("account/invitation/<str:token>", invitation_page, name="invitation"),
+    path("account/reset", ResetView.as_view(), name="password-reset"),
+    path("account/reset/sent", SentView.as_view(), name="password-reset-sent"),
+    path("account/reset/done", DoneView.as_view(), name="password-reset-done"),
+    path(
+        "account/reset/<str:uidb64>/<str:token>",
+        ConfirmView.as_view(),
+        name="password-reset-confirm",
+    ),
     path("sso/login", begin_login, name="sso-login"),
     path("sso/callback", finish_login, name="sso-callback"),
     *build_slash_routes("token-saving/plans", PlansView.as_view(), "plans"),

@@ -19,7 +19,7 @@ from typing import Final, Literal
 KeyKind = Literal["tt", "tta", "ttp"]
 VIRTUAL_KEY_KIND: KeyKind = "tt"
 ADMIN_KEY_KIND: KeyKind = "tta"
-PERSONAL_TOKEN_KIND: KeyKind = "ttp"  # noqa: S105 -- a prefix, no secret
+PERSONAL_KEY_KIND: KeyKind = "ttp"
 # Of a key that a secret store gave: of 43 random characters nearly all have more.
 MIN_DISTINCT_CHARACTERS: Final = 16
 _KEY_PATTERN = re.compile(r"(tt[ap]?)-[A-Za-z0-9_-]{43}")

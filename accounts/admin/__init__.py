@@ -1,5 +1,5 @@
 """Admin pages; Django finds them by importing this package."""
 
-from accounts.admin import people, tokens
+from accounts.admin import invitations, people, tokens
 
-__all__ = ["people", "tokens"]
+__all__ = ["invitations", "people", "tokens"]

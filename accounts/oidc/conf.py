@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from accounts.oidc.roles import RoleGrant, parse_role_mapping
+from accounts.grants import RoleGrant
+from accounts.oidc.roles import parse_role_mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,34 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from accounts.grants import GROUP_BY_ROLE, RoleGrant, describe_fault
 from accounts.oidc.errors import NoRole
 
-# The names of plans.access, as an operator writes them.
-GROUP_BY_ROLE: Final = {
-    "platform-admin": "Platform admin",
-    "tenant-admin": "Tenant admin",
-    "viewer": "Viewer",
-}
 MAX_ROLE_VALUES: Final = 2000  # of a person's claim
 MAX_CLAIM_DEPTH: Final = 8
 ROLE_FORMS: Final = (
     "platform-admin, tenant-admin@<tenant>, viewer (of all tenants) or viewer@<tenant>"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RoleGrant:
-    """A role, within one tenant (its slug) or, if `tenant` is "", on the whole platform."""
-
-    role: str
-    tenant: str = ""
-
-    @property
-    def group(self) -> str:
-        return GROUP_BY_ROLE[self.role]
-
-    def __str__(self) -> str:
-        return f"{self.role}@{self.tenant}" if self.tenant else self.role
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +41,7 @@ def parse_role_mapping(text: str) -> dict[str, RoleGrant]:
 
 def _parse_grant(value: str, text: object) -> RoleGrant:
     role, at, tenant = text.partition("@") if isinstance(text, str) else ("", "", "")
-    needs_tenant, takes_tenant = role == "tenant-admin", role in {"tenant-admin", "viewer"}
-    if role not in GROUP_BY_ROLE or bool(at) != bool(tenant):
-        raise ValueError(f"{value!r} must be given {ROLE_FORMS}, not {text!r}")
-    if (needs_tenant and not tenant) or (tenant and not takes_tenant):
+    if bool(at) != bool(tenant) or describe_fault(role, has_tenant=bool(tenant)):
         raise ValueError(f"{value!r} must be given {ROLE_FORMS}, not {text!r}")
     return RoleGrant(role, tenant)
 

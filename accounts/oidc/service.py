@@ -8,12 +8,13 @@ from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.grants import apply_access
 from accounts.models import Identity
 from accounts.oidc.conf import OidcSettings
 from accounts.oidc.errors import AccountDisabled, NoRole
 from accounts.oidc.roles import Access, read_role_values, resolve_access
 from plans.access import GROUP_NAMES
-from plans.models import Membership, Tenant
+from plans.models import Tenant
 
 MAX_NAME_LENGTH: Final = 150  # of Django's users
 MAX_NAME_ATTEMPTS: Final = 50
@@ -56,24 +57,8 @@ def _sign_in(claims: Mapping[str, Any], issuer: str, access: Access, tenant: Ten
         raise AccountDisabled
     Identity.objects.filter(pk=identity.pk).update(used_at=timezone.now())
     _apply_profile(user, claims)
-    apply_access(user, access, tenant)
+    apply_access(user, access.groups, tenant)
     return user
-
-
-def apply_access(user: User, access: Access, tenant: Tenant | None) -> None:
-    """Give the account exactly this role: built-in groups, tenant, staff, no superuser.
-
-    Groups of the operator's own making and single permissions stay.
-    """
-    ours = Group.objects.filter(name__in=GROUP_NAMES)
-    user.groups.remove(*ours.exclude(name__in=access.groups))
-    user.groups.add(*ours.filter(name__in=access.groups))
-    if tenant is None:
-        Membership.objects.filter(user=user).delete()
-    else:
-        Membership.objects.update_or_create(user=user, defaults={"tenant": tenant})
-    user.is_staff, user.is_superuser = True, False
-    user.save(update_fields=["is_staff", "is_superuser"])
 
 
 @transaction.atomic

@@ -28,7 +28,7 @@ class PersonalTokenAuthentication(BaseAuthentication):
         scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         secret = secret.strip()
         if scheme.lower() != "bearer" or not key_secrets.is_well_formed(
-            secret, key_secrets.PERSONAL_TOKEN_KIND
+            secret, key_secrets.PERSONAL_KEY_KIND
         ):
             return None
         address = request.META.get("REMOTE_ADDR", "")

@@ -39,7 +39,7 @@ def issue_token(row: ApiToken) -> str:
             raise ValidationError(
                 f"{row.user} has {live} live tokens, and {MAX_TOKENS} are the most: revoke one."
             )
-        new = key_secrets.generate_key(key_secrets.PERSONAL_TOKEN_KIND, pepper=settings.KEY_PEPPER)
+        new = key_secrets.generate_key(key_secrets.PERSONAL_KEY_KIND, pepper=settings.KEY_PEPPER)
         row.prefix, row.digest = new.prefix, new.digest
         row.save()
     return new.secret

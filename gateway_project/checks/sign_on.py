@@ -1,7 +1,7 @@
 """System checks of how people log in, which need no service.
 
 tokenthrift.E030 the identity provider's settings are incomplete or invalid; E031 nobody could log
-in; W032 nobody could log in while the identity provider is down.
+in; W032 nobody could log in while the identity provider is down; E033 mail has no sender.
 """
 
 from collections.abc import Sequence
@@ -53,6 +53,20 @@ def _list_oidc_faults() -> list[str]:
     except ValueError as error:
         faults.append(f"TOKENTHRIFT_OIDC_ROLES {error}.")
     return faults
+
+
+@register(Tags.security)
+def check_mail(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Check that mail has a sender: E033."""
+    if settings.EMAIL_HOST and "@" not in settings.DEFAULT_FROM_EMAIL:
+        return [
+            Error(
+                "TOKENTHRIFT_SMTP_URL is set without a sender.",
+                hint="Set TOKENTHRIFT_MAIL_FROM, such as Tokenthrift <gateway@example.org>.",
+                id="tokenthrift.E033",
+            )
+        ]
+    return []
 
 
 @register(Tags.security)

@@ -48,6 +48,7 @@ PAGES: Final[dict[str, str]] = {
 }
 ADDED_BY_HAND: Final = {
     "accounts_apitoken",
+    "accounts_invitation",
     "auth_user",
     "plans_adminkey",
     "plans_modelprice",

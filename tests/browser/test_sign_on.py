@@ -2,6 +2,7 @@
 real processes."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.test_plan_form import shoot
 from tests.browser.watch import Watch
 from tests.support.gateways import Gateway, running_gateway
+from tests.support.mailbox import Mailbox, running_mailbox
 from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
 from tests.support.upstream import running_upstream
 
@@ -32,7 +34,15 @@ def idp() -> Iterator[OidcServer]:
 
 
 @pytest.fixture(scope="module")
-def gate(idp: OidcServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def mailbox() -> Iterator[Mailbox]:
+    with running_mailbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gate(
+    idp: OidcServer, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     secret = tmp_path_factory.mktemp("secrets") / "client_secret"
     secret.write_text(f"{CLIENT_SECRET}\n")
     with (
@@ -47,6 +57,8 @@ def gate(idp: OidcServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             TOKENTHRIFT_OIDC_ROLES=json.dumps(ROLES),
             TOKENTHRIFT_OIDC_ALLOW_PRIVATE="yes",
             TOKENTHRIFT_OIDC_BUTTON="Log in with Example ID",
+            TOKENTHRIFT_SMTP_URL=mailbox.url,
+            TOKENTHRIFT_MAIL_FROM="gateway@example.org",
         ) as gateway,
     ):
         yield gateway
@@ -163,7 +175,7 @@ def test_a_token_is_made_used_and_revoked(
     shoot(visitor, screens, "token-list")
     visitor.get_by_label("Select this object for an action").first.check()
     visitor.locator("select[name=action]").select_option("revoke_tokens")
-    visitor.get_by_role("button", name="Run").click()
+    visitor.get_by_role("button", name="Go", exact=True).click()
     expect(visitor.get_by_role("heading", name="Revoke this token?")).to_be_visible()
     shoot(visitor, screens, "token-revoke")
     visitor.get_by_role("button", name="Revoke it for good").click()
@@ -211,3 +223,45 @@ def test_a_second_factor_is_set_up_and_asked_for(
     visitor.get_by_label("Code of your authenticator app").fill(recovery[0])
     visitor.get_by_role("button", name="Go on").click()
     visitor.wait_for_url("**/dashboard/")
+
+
+def test_somebody_is_invited_and_forgets_their_password(
+    visitor: Page, own_watch: Watch, gate: Gateway, mailbox: Mailbox, screens: Path | None
+) -> None:
+    log_in_locally(visitor, gate)
+    visitor.goto("/admin/accounts/invitation/add/")
+    visitor.get_by_label("E-mail address").fill("nina@example.org")
+    shoot(visitor, screens, "invitation-add")
+    visitor.get_by_role("button", name="Save", exact=True).click()
+    expect(visitor.get_by_text("It is being mailed to nina@example.org")).to_be_visible()
+    shoot(visitor, screens, "invitation-made")
+    visitor.goto("/admin/accounts/invitation/")
+    shoot(visitor, screens, "invitation-list")
+    link = re.search(r"http://\S+", mailbox.wait()[-1].get_content())
+    assert link
+    visitor.context.clear_cookies()
+    visitor.goto(link[0])
+    shoot(visitor, screens, "invitation-accept")
+    visitor.get_by_label("Username").fill("nina")
+    visitor.get_by_label("Password:", exact=True).fill("correct-horse-battery")
+    visitor.get_by_label("Password confirmation").fill("correct-horse-battery")
+    visitor.get_by_role("button", name="Make my account").click()
+    expect(visitor.get_by_text("Your account nina is made")).to_be_visible()
+    shoot(visitor, screens, "invitation-accepted")
+    visitor.get_by_role("link", name="Log in").click()
+    visitor.get_by_role("link", name="Forgot your password?").click()
+    shoot(visitor, screens, "reset-form")
+    visitor.get_by_label("Email").fill("nina@example.org")
+    visitor.get_by_role("button", name="Send it").click()
+    expect(visitor.get_by_text("a mail is on its way")).to_be_visible()
+    shoot(visitor, screens, "reset-sent")
+    link = re.search(r"http://\S+", mailbox.wait(2)[-1].get_content())
+    assert link
+    visitor.goto(link[0])
+    shoot(visitor, screens, "reset-confirm")
+    for label in ("New password:", "New password confirmation:"):
+        visitor.get_by_label(label, exact=True).fill("a-better-password-9")
+    visitor.get_by_role("button", name="Set it").click()
+    expect(visitor.get_by_text("Your new password is set")).to_be_visible()
+    visitor.goto(link[0])
+    expect(visitor.get_by_text("This link was used")).to_be_visible()

@@ -6,6 +6,7 @@ import logging
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ READERS = {
     "read_number",
     "read_integer",
     "read_flag",
+    "read_smtp_url",
     "read_word_list",
     "load_secret",
 }
@@ -197,3 +199,43 @@ def test_no_key_or_password_reaches_the_log() -> None:
     assert "abc.def" not in written
     assert "pass@" not in written
     assert "provider refused sk-***" in written
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("", ("", 0, "", "", False, False)),
+        (
+            "smtp://me%40x.org:p%3Aw@mail.example.org",
+            ("mail.example.org", 587, "me@x.org", "p:w", True, False),
+        ),
+        ("smtp://mail:25?tls=no", ("mail", 25, "", "", False, False)),
+        ("smtps://mail", ("mail", 465, "", "", False, True)),
+    ],
+)
+def test_a_mail_server_is_read_from_its_url(
+    monkeypatch: pytest.MonkeyPatch, url: str, server: tuple[object, ...]
+) -> None:
+    monkeypatch.setenv("TOKENTHRIFT_SMTP_URL", url)
+    assert astuple(environment.read_smtp_url("TOKENTHRIFT_SMTP_URL")) == server
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.org",
+        "http://mail",
+        "smtp://",
+        "smtp://u:secret@mail:99999",
+        "smtp://u:secret@mail?tls=maybe",
+        "smtps://u:secret@mail?tls=no",
+        "smtp://u:secret@mail?starttls=no",
+    ],
+)
+def test_a_mail_server_that_cannot_be_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("TOKENTHRIFT_SMTP_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_SMTP_URL") as refusal:
+        environment.read_smtp_url("TOKENTHRIFT_SMTP_URL")
+    assert "u:secret@mail" not in str(refusal.value)
