@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.config_files.reader import ValuePath
-from proxy.config_import.config_draft import is_route_name
+from proxy.config_import.config_draft import is_model_name, is_route_name
 from proxy.config_import.foreign_config import ForeignConfig
 from proxy.config_import.foreign_providers import ForeignProvider, find_provider
 from proxy.config_import.litellm_reasons import CLOUD_CREDENTIALS
@@ -76,6 +76,8 @@ def read_deployment(config: ForeignConfig, path: ValuePath) -> Deployment | Ruli
 
 def _translate_model(name: str, model: str) -> str | Ruling:
     """Return the model of a route of that name, or why there can be none; "": any model."""
+    if not is_model_name(model):
+        return Ruling(MANUAL, "No route can lead to a model of this name: 1 to 200 letters.")
     if ANY_MODEL not in name and ANY_MODEL not in model:
         if is_route_name(name):
             return model

@@ -11,6 +11,7 @@ from proxy.config_import.cache_plans import SEMANTIC_REASON, build_cache_plan, r
 from proxy.config_import.config_draft import (
     ConfigDraft,
     FreeNames,
+    is_model_name,
     is_route_name,
     translate_text,
 )
@@ -220,7 +221,8 @@ class PortkeyImporter:
             self._judge_setting(target, "provider", Ruling(MANUAL, f"Upstream {upstream}. {text}"))
             return
         name = target.route or model
-        if not is_route_name(name) or name in self._draft.routes:
+        is_possible = is_route_name(name) and is_model_name(model)
+        if not is_possible or name in self._draft.routes:
             text = (
                 f"Upstream {upstream} is there; no route can have the name, or one has it already."
             )
