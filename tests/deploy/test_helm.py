@@ -275,6 +275,14 @@ def test_a_pod_has_its_own_time_to_end() -> None:
     assert pod["terminationGracePeriodSeconds"] >= 600 + 5 + 10
 
 
+def test_the_kubelet_evicts_no_pod_for_a_spool_that_the_gateway_allows() -> None:
+    pod = pods(render(MINIMAL | {"workers": 4, "spool": {"megabytesPerWorker": 1_000_000}}))[0]
+    found = environment(pod)
+    assert (found["TOKENTHRIFT_WORKERS"], found["TOKENTHRIFT_SPOOL_MB"]) == ("4", "1000000")
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["spool"]["emptyDir"]["sizeLimit"] == "8000000Mi"
+
+
 def test_a_changed_configuration_replaces_the_pods(full: Rendered) -> None:
     changed = FULL | {"config": {"files": {"gateway.yaml": {"plans": {}}}}}
     before, after = (
