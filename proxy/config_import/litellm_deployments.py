@@ -83,7 +83,8 @@ def _translate_model(name: str, model: str) -> str | Ruling:
             return model
         return Ruling(MANUAL, f"No route can have this name. {ROUTE_NAME.message}")
     if name.endswith(ANY_MODEL) and name.count(ANY_MODEL) == 1 and model == ANY_MODEL:
-        return PENDING_FEATURES["wildcard_routes"].field
+        can_be_route = is_route_name(name.removesuffix(ANY_MODEL))
+        return PENDING_FEATURES["wildcard_routes"].field if can_be_route else ""
     return Ruling(MANUAL, "Its pattern stands for names that no list tells: add routes by hand.")
 
 
