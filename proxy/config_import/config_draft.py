@@ -12,6 +12,7 @@ from proxy.config_files.references import find_variables
 from proxy.models import ROUTE_NAME
 
 MAX_UPSTREAM_NAME_LENGTH: Final = 64
+MAX_MODEL_NAME_LENGTH: Final = 200
 HEADER: Final = """\
 # From {source}, by `manage.py {command}`. Its report says what is left to do.
 # Show what it would change: manage.py apply FILE --dry-run
@@ -110,6 +111,11 @@ def is_route_name(name: str) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a route can lead to a model of that name, as text that is not translated yet."""
+    return 0 < len(name) <= MAX_MODEL_NAME_LENGTH and name.isprintable()
 
 
 def translate_text(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.config_files.reader import ValuePath
-from proxy.config_import.config_draft import is_route_name
+from proxy.config_import.config_draft import is_model_name, is_route_name
 from proxy.config_import.foreign_config import ForeignConfig
 from proxy.config_import.foreign_providers import ForeignProvider, find_provider
 from proxy.config_import.litellm_reasons import CLOUD_CREDENTIALS
@@ -76,12 +76,15 @@ def read_deployment(config: ForeignConfig, path: ValuePath) -> Deployment | Ruli
 
 def _translate_model(name: str, model: str) -> str | Ruling:
     """Return the model of a route of that name, or why there can be none; "": any model."""
+    if not is_model_name(model):
+        return Ruling(MANUAL, "No route can lead to a model of this name: 1 to 200 letters.")
     if ANY_MODEL not in name and ANY_MODEL not in model:
         if is_route_name(name):
             return model
         return Ruling(MANUAL, f"No route can have this name. {ROUTE_NAME.message}")
     if name.endswith(ANY_MODEL) and name.count(ANY_MODEL) == 1 and model == ANY_MODEL:
-        return PENDING_FEATURES["wildcard_routes"].field
+        can_be_route = is_route_name(name.removesuffix(ANY_MODEL))
+        return PENDING_FEATURES["wildcard_routes"].field if can_be_route else ""
     return Ruling(MANUAL, "Its pattern stands for names that no list tells: add routes by hand.")
 
 

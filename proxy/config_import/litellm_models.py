@@ -11,7 +11,7 @@ from proxy.config_import.config_draft import (
     read_variable_name,
     translate_text,
 )
-from proxy.config_import.foreign_config import ForeignConfig
+from proxy.config_import.foreign_config import ForeignConfig, iter_leaves
 from proxy.config_import.foreign_prices import read_price
 from proxy.config_import.litellm_deployments import (
     ANY_MODEL,
@@ -96,7 +96,9 @@ class ModelImporter:
             found.find("model"): self._describe_target(found),
         }
         for path, ruling in rulings.items():
-            self._judge(path, ruling)
+            # What was taken whole is exact in each of its values.
+            for leaf in iter_leaves(self._config.get(path), path):
+                self._judge(leaf, ruling)
         self._import_price(found)
 
     def _build_upstream(
@@ -119,6 +121,7 @@ class ModelImporter:
             if name in found.params:
                 value = found.params[name]
                 headers = {ORGANIZATION_HEADER: value} if name == "organization" else value
+                # Each organization of a list is a deployment of its own there.
                 rulings[found.find(name)] = write_pending(fields, feature, headers)
         if "api_version" in found.params:
             version = found.params["api_version"]

@@ -7,6 +7,7 @@ is *exact*.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proxy.config_import.config_draft import read_variable_name, translate_text
 from proxy.config_import.report import EXACT, MANUAL
 from proxy.config_import.rules import Ruling
 
@@ -32,6 +33,7 @@ class PendingFeature:
         )
 
 
+SECRET_HEADER_WORDS: Final = ("auth", "key", "token", "secret", "cookie", "password")
 PENDING_FEATURES: Final = {
     "wildcard_routes": PendingFeature(
         "",
@@ -59,8 +61,30 @@ PENDING_FEATURES: Final = {
 
 
 def write_pending(fields: dict[str, Any], feature: str, value: Any) -> Ruling:
-    """Write a value to the field of an upstream, if there is one; return the verdict."""
+    """Write a value to the field of an upstream, if there is one; return the verdict.
+
+    A mapping joins the one that is there; a value that no field can take is left to do.
+    """
     found = PENDING_FEATURES[feature]
-    if found.field:
-        fields[found.field] = value
+    if not found.field:
+        return found.ruling
+    if isinstance(value, dict):
+        if not all(_is_plain_header(*each) for each in value.items()):
+            return Ruling(MANUAL, "Not copied: a value is no text, or may be a secret.")
+        joined = {name: translate_text(text) for name, text in value.items()}
+        fields[found.field] = {**fields.get(found.field, {}), **joined}
+    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+        fields[found.field] = [translate_text(each) for each in value]
+    elif isinstance(value, str):
+        fields[found.field] = translate_text(value)
+    else:
+        return Ruling(MANUAL, f"Must be text: set {found.field} of the upstream.")
     return found.ruling
+
+
+def _is_plain_header(name: str, value: Any) -> bool:
+    """Whether a header may be copied: a reference, or text under a name that tells no secret."""
+    if not isinstance(value, str):
+        return False
+    is_secret = any(word in name.lower() for word in SECRET_HEADER_WORDS)
+    return bool(read_variable_name(value)) or not is_secret

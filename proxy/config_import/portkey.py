@@ -1,8 +1,7 @@
 """Import a config of Portkey's gateway (portkey.ai/docs, "Gateway Configs")."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,17 +10,26 @@ from proxy.config_import.cache_plans import SEMANTIC_REASON, build_cache_plan, r
 from proxy.config_import.config_draft import (
     ConfigDraft,
     FreeNames,
+    is_model_name,
     is_route_name,
     translate_text,
 )
-from proxy.config_import.foreign_config import ForeignConfig, read_foreign_config, read_number
+from proxy.config_import.foreign_config import (
+    ForeignConfig,
+    iter_leaves,
+    read_foreign_config,
+    read_number,
+)
 from proxy.config_import.foreign_providers import ForeignProvider, find_provider
+from proxy.config_import.pending_features import write_pending
 from proxy.config_import.portkey_rules import (
     CONDITION_RULING,
+    PENDING_SETTINGS,
     SETTING_RULINGS,
     VAULT_NAMES,
     VAULT_RULING,
 )
+from proxy.config_import.portkey_targets import Target, find_address, find_model
 from proxy.config_import.report import EXACT, MANUAL, UNSUPPORTED, Finding, format_name
 from proxy.config_import.rules import RuleTable, Ruling
 from proxy.config_import.upstream_fields import (
@@ -35,22 +43,6 @@ from proxy.config_import.upstream_fields import (
 PLAN_NAME: Final = "portkey-cache"
 DEFAULT_TTL_SECONDS: Final = 86_400  # of the open-source gateway
 CONFIG_MODES: Final = ("single", "fallback", "loadbalance", "conditional")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A place in the config, with what it inherits from those above it.
-
-    `route`: the name that clients send, "" for that of the model; `settings`: by name, with the
-    path of each.
-    """
-
-    path: ValuePath
-    route: str
-    settings: Mapping[str, tuple[ValuePath, Any]]
-
-    def get(self, name: str) -> Any:
-        return self.settings[name][1] if name in self.settings else None
 
 
 class PortkeyImporter:
@@ -152,7 +144,7 @@ class PortkeyImporter:
         if isinstance(provider, Ruling):
             self._judge_whole(target, provider)
             return
-        address = read_address(_find_address(target, provider), provider)
+        address = read_address(find_address(target, provider), provider)
         if isinstance(address, Ruling):
             self._judge_whole(target, address)
             return
@@ -183,6 +175,7 @@ class PortkeyImporter:
         if address.is_private:
             fields["allow_private"] = True
         self._write_timeout(target, fields)
+        self._write_pending(target, fields)
         upstream = self._draft.add_upstream(address.name, fields, literal_key=key.is_literal)
         for name, ruling in (
             ("api_key", key.ruling),
@@ -196,6 +189,14 @@ class PortkeyImporter:
         )
         self._judge_setting(target, "provider", ruling)
         self._write_route(target, upstream, plan)
+
+    def _write_pending(self, target: Target, fields: dict[str, Any]) -> None:
+        for name, (feature, header) in PENDING_SETTINGS.items():
+            if name in target.settings:
+                path, value = target.settings[name]
+                ruling = write_pending(fields, feature, {header: value} if header else value)
+                for leaf in iter_leaves(value, path):
+                    self._judge(leaf, ruling)
 
     def _write_timeout(self, target: Target, fields: dict[str, Any]) -> None:
         milliseconds = read_number(target.get("request_timeout"))
@@ -211,7 +212,7 @@ class PortkeyImporter:
         self._judge_setting(target, "request_timeout", Ruling(EXACT, text))
 
     def _write_route(self, target: Target, upstream: str, plan: str) -> None:
-        model, place = _find_model(target)
+        model, place = find_model(target)
         if not isinstance(model, str) or not model:
             text = (
                 f"Clients name the model: make a route for each, by manage.py check_upstream "
@@ -220,7 +221,8 @@ class PortkeyImporter:
             self._judge_setting(target, "provider", Ruling(MANUAL, f"Upstream {upstream}. {text}"))
             return
         name = target.route or model
-        if not is_route_name(name) or name in self._draft.routes:
+        is_possible = is_route_name(name) and is_model_name(model)
+        if not is_possible or name in self._draft.routes:
             text = (
                 f"Upstream {upstream} is there; no route can have the name, or one has it already."
             )
@@ -271,27 +273,6 @@ class PortkeyImporter:
     def _judge_setting(self, target: Target, name: str, ruling: Ruling) -> None:
         if name in target.settings:
             self._judge(target.settings[name][0], ruling)
-
-
-def _find_address(target: Target, provider: ForeignProvider) -> Any:
-    """Return the address in the config; of Azure's, the one that its resource has."""
-    resource = target.get("resource_name")
-    if (
-        provider.price_id == "azure"
-        and isinstance(resource, str)
-        and target.get("custom_host") is None
-    ):
-        return f"https://{resource}.openai.azure.com"
-    return target.get("custom_host")
-
-
-def _find_model(target: Target) -> tuple[Any, ValuePath]:
-    """Return the model that the config sets, and where."""
-    path, params = target.settings.get("override_params", ((), None))
-    if isinstance(params, dict) and "model" in params:
-        return params["model"], (*path, "model")
-    path, deployment = target.settings.get("deployment_id", ((), None))
-    return deployment, path
 
 
 def import_portkey(file: Path) -> tuple[ConfigDraft, list[Finding]]:

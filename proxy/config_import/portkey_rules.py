@@ -22,8 +22,20 @@ _IN_VAULT: Final = Ruling(
 # A target of these needs something that only Portkey has.
 VAULT_NAMES: Final = ("virtual_key", "config")
 VAULT_RULING: Final = _IN_VAULT
+# The feature that each needs of an upstream, and the header that it is sent in, "" for none.
+PENDING_SETTINGS: Final = {
+    "forward_headers": ("client_headers", ""),
+    "openai_organization": ("organization", "OpenAI-Organization"),
+    "openai_project": ("organization", "OpenAI-Project"),
+    "api_version": ("api_version", ""),
+}
 # Of a target or of the whole, wherever it stands.
 SETTING_RULINGS: Final = {
+    # Where no upstream is made; else `PENDING_SETTINGS` decides.
+    **{
+        name: Ruling(MANUAL, PENDING_FEATURES[feature].reason)
+        for name, (feature, _) in PENDING_SETTINGS.items()
+    },
     "retry": Ruling(
         UNSUPPORTED,
         "Failed calls are not repeated here: the official SDKs do it (max_retries), and "
@@ -36,10 +48,6 @@ SETTING_RULINGS: Final = {
     "strict_open_ai_compliance": Ruling(
         UNSUPPORTED, "Answers are passed on as the provider writes them."
     ),
-    "forward_headers": PENDING_FEATURES["client_headers"].ruling,
-    "openai_organization": PENDING_FEATURES["organization"].ruling,
-    "openai_project": PENDING_FEATURES["organization"].ruling,
-    "api_version": PENDING_FEATURES["api_version"].ruling,
     "azure_model_name": Ruling(
         MANUAL, "Prices go by the model's name at the upstream: give that one a price."
     ),

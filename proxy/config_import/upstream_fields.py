@@ -11,6 +11,7 @@ from proxy.config_import.report import EXACT, MANUAL
 from proxy.config_import.rules import Ruling
 from proxy.core.upstream_urls import check_base_url, is_private
 
+MAX_ADDRESS_LENGTH: Final = 500
 MIN_READ_TIMEOUT_SECONDS: Final = 1.0
 MAX_READ_TIMEOUT_SECONDS: Final = 3600.0
 # What stands where a server wants no key, and a client library insists on one.
@@ -59,6 +60,8 @@ def _read_literal_address(given: str, provider: ForeignProvider) -> Address | Ru
     base_url = given.rstrip("/")
     if provider.suffix and not base_url.endswith(provider.suffix):
         base_url += provider.suffix
+    if len(base_url) > MAX_ADDRESS_LENGTH:
+        return Ruling(MANUAL, f"An address has {MAX_ADDRESS_LENGTH} characters at most.")
     try:
         base_url = check_base_url(base_url, allow_private=True)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ class ImportCommand(BaseCommand):
             self.stdout.write(text, ending="")
             return
         _write_private_file(options["output"], text, overwrite=options["overwrite"])
-        self.stdout.write(shown)
+        self.stdout.write(
+            f"{shown}\nWritten: {options['output']}. Show what it would change: "
+            f"manage.py apply {shlex.quote(str(options['output']))} --dry-run"
+        )
 
     def import_file(self, options: dict[str, Any]) -> tuple[ConfigDraft, list[Finding]]:
         """Return what to write, and the verdicts. Raises BadConfigFile or CommandError."""

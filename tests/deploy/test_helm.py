@@ -275,6 +275,14 @@ def test_a_pod_has_its_own_time_to_end() -> None:
     assert pod["terminationGracePeriodSeconds"] >= 600 + 5 + 10
 
 
+def test_the_kubelet_evicts_no_pod_for_a_spool_that_the_gateway_allows() -> None:
+    pod = pods(render(MINIMAL | {"workers": 4, "spool": {"megabytesPerWorker": 1_000_000}}))[0]
+    found = environment(pod)
+    assert (found["TOKENTHRIFT_WORKERS"], found["TOKENTHRIFT_SPOOL_MB"]) == ("4", "1000000")
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["spool"]["emptyDir"]["sizeLimit"] == "8000000Mi"
+
+
 def test_a_changed_configuration_replaces_the_pods(full: Rendered) -> None:
     changed = FULL | {"config": {"files": {"gateway.yaml": {"plans": {}}}}}
     before, after = (
@@ -332,6 +340,7 @@ class Pod:
     def __init__(self, manifests: Rendered, folder: Path, database: str) -> None:
         self.manifests, self.folder = manifests, folder
         (folder / "var").mkdir()
+        (folder / "tmp").mkdir()
         (folder / "var" / "models").symlink_to(ROOT / "var" / "models")
         self._mount("secrets", self._make_secrets(database))
         self._mount("config-secrets", {"web": SECRET})
@@ -355,6 +364,8 @@ class Pod:
             "TOKENTHRIFT_ENV_FILE": os.devnull,
             "TOKENTHRIFT_VAR_DIR": str(self.folder / "var"),
             "TOKENTHRIFT_SPOOL_DIR": str(self.folder / "spool"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PYTHONDONTWRITEBYTECODE": "1",
             "TOKENTHRIFT_HOST": "127.0.0.1",  # not for others on this machine's network
         }
 
@@ -378,6 +389,35 @@ class Pod:
         return made | {"database_url": database, "redis_url": os.environ["REDIS_URL"]}
 
 
+# The root in $1 is read-only, but for the folders before "--"; then the command behind it.
+READ_ONLY_ROOT = """
+set -e
+root=$1; shift
+mount --make-rprivate /
+mount --bind / "$root"
+mount -o remount,ro,bind "$root"
+for each in /proc /dev; do mount --rbind "$each" "$root$each"; done
+while [ "$1" != -- ]; do mount --bind "$1" "$root$1"; shift; done
+shift
+inside='cd "$1" && shift && ! touch /written 2>/dev/null && exec "$@"'
+exec chroot "$root" sh -c "$inside" - "$PWD" "$@"
+"""
+
+
+def confine(pod: Pod, command: list[str]) -> list[str]:
+    """The command under a read-only root, as in the pod; as it is where nobody may mount."""
+    folders = [Path("/"), ROOT, Path(sys.prefix).resolve(), pod.folder]
+    one_disk = len({each.stat().st_dev for each in folders}) == 1
+    if not one_disk or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        return command
+    root = pod.folder / "root"
+    writable = [pod.folder / name for name in ("var/run", "spool", "tmp")]
+    for each in (root, *writable):
+        each.mkdir(parents=True, exist_ok=True)
+    script = ["unshare", "--mount", "sh", "-c", READ_ONLY_ROOT, "-", str(root)]
+    return [*script, *map(str, writable), "--", *command]
+
+
 @contextmanager
 def serving(pod: Pod, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     spec = pods(pod.manifests)[0]
@@ -386,7 +426,7 @@ def serving(pod: Pod, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     log = pod.folder / "gateway.log"
     with shown_on_failure(log), log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
+            confine(pod, [sys.executable, "manage.py", *arguments]),
             cwd=ROOT,
             env=pod.environment(spec),
             stdout=output,
@@ -449,6 +489,8 @@ def test_the_job_migrates_the_pod_serves_its_configuration_and_the_probes_answer
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.2)
+        if (tmp_path / "root").exists():
+            assert Path(f"/proc/{process.pid}/root").readlink() == tmp_path / "root"
         for name in ("startupProbe", "readinessProbe", "livenessProbe"):
             action = container[name]["httpGet"]
             assert probe(port, action, container[name]["timeoutSeconds"]) == 200, name

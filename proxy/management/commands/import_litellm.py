@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_slug
 
+from proxy.config_files.references import MissingReference, read_secret
 from proxy.config_import.config_draft import ConfigDraft
 from proxy.config_import.litellm import DEFAULT_TENANT, import_litellm
 from proxy.config_import.litellm_database import UnreadableDatabase
@@ -25,8 +26,8 @@ class Command(ImportCommand):
             "--database",
             metavar="URL",
             default="",
-            help="LiteLLM's PostgreSQL: keys, by their digests, and teams are taken over; it is "
-            "only read",
+            help="LiteLLM's PostgreSQL, or file:<path> with its URL: keys, by their digests, and "
+            "teams are taken over; it is only read",
         )
         parser.add_argument(
             "--tenant",
@@ -36,12 +37,17 @@ class Command(ImportCommand):
         )
 
     def import_file(self, options: dict[str, Any]) -> tuple[ConfigDraft, list[Finding]]:
+        if options["database"] and not (options["dry_run"] or options["output"]):
+            # Printed, they would end up in a terminal's history or in a file that others read.
+            raise CommandError("--database needs --output: the file will hold digests of keys.")
         try:
             validate_slug(options["tenant"])
             return import_litellm(
-                options["source"], database_url=options["database"], tenant=options["tenant"]
+                options["source"],
+                database_url=read_secret(options["database"]),
+                tenant=options["tenant"],
             )
         except ValidationError:
             raise CommandError("--tenant must be letters, digits, - and _.") from None
-        except UnreadableDatabase as error:
+        except (MissingReference, UnreadableDatabase) as error:
             raise CommandError(f"{error} No file was written.") from error

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management.base import CommandError
 
 from proxy.config_import import foreign_config, pending_features
@@ -199,17 +200,35 @@ def test_a_feature_that_the_gateway_learns_turns_exact_by_its_row(
     path.write_text(
         "model_list:\n"
         "  - {model_name: 'openai/*', litellm_params: {model: 'openai/*'}}\n"
-        "  - {model_name: a, litellm_params: {model: openai/a, extra_headers: {x-team: b}}}\n"
+        "  - {model_name: '*', litellm_params: {model: 'openai/*'}}\n"
+        "  - model_name: a\n"
+        "    litellm_params: {model: openai/a, organization: org-1, extra_headers:"
+        " {x-team: '${b}', x-api-key: os.environ/TEAM_KEY}}\n"
+        "  - model_name: b\n"
+        "    litellm_params: {model: openai/b, extra_headers: {Authorization: literal}}\n"
     )
     assert verdicts(path)["model_list.0.model_name"][0] == "manual"
-    for name, field in (("wildcard_routes", "*"), ("extra_headers", "headers")):
-        feature = pending_features.PendingFeature(field, "")
+    for name, field in (
+        ("wildcard_routes", "*"),
+        ("extra_headers", "headers"),
+        ("organization", "headers"),
+    ):
+        feature = pending_features.PendingFeature(field, "{upstream} {prefix}")
         monkeypatch.setitem(pending_features.PENDING_FEATURES, name, feature)
     found = verdicts(path)
     assert found["model_list.0.litellm_params.model"][0] == EXACT
-    written = run("import_litellm", str(path))
-    assert "openai/*:" in written
-    assert "x-team: b" in written
+    assert found["model_list.1.model_name"][0] == "manual"
+    assert found["model_list.2.litellm_params.organization"][0] == EXACT
+    assert found["model_list.3.litellm_params.extra_headers.Authorization"][0] == "manual"
+    written = yaml.safe_load(run("import_litellm", str(path)))
+    assert written["routes"]["openai/*"]["model"] == "*"
+    upstream = written["upstreams"][written["routes"]["a"]["upstream"]]
+    assert upstream["headers"] == {
+        "x-team": "$${b}",
+        "x-api-key": "${TEAM_KEY}",
+        "OpenAI-Organization": "org-1",
+    }
+    assert "literal" not in str(written)
 
 
 def test_an_existing_file_is_kept_and_a_new_one_is_private(tmp_path: Path) -> None:

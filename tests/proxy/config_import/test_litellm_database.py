@@ -182,25 +182,37 @@ def test_every_value_that_is_not_empty_has_a_verdict_and_no_digest_is_told(
 
 
 def test_keys_without_a_team_go_to_the_tenant_that_is_named(database: str, file: Path) -> None:
-    written = yaml.safe_load(
-        run("import_litellm", str(file), "--database", database, "--tenant", "support")
-    )
+    out = file.with_name("gateway.yaml")
+    given = ("import_litellm", str(file), "--database", database)
+    run(*given, "--tenant", "support", "--output", str(out))
+    written = yaml.safe_load(out.read_text())
     assert "anybody" in written["tenants"]["support"]["keys"]
     assert "web" in written["tenants"]["support-2"]["keys"]
     with pytest.raises(CommandError, match="--tenant must be"):
-        run("import_litellm", str(file), "--database", database, "--tenant", "a b")
+        run(*given, "--tenant", "a b", "--dry-run")
+    with pytest.raises(CommandError, match="--database needs --output"):
+        run(*given)
 
 
 def test_a_database_that_is_not_litellms_or_not_there_is_told_without_its_password(
     file: Path,
 ) -> None:
     with pytest.raises(CommandError, match="is it LiteLLM's"):
-        run("import_litellm", str(file), "--database", os.environ["DATABASE_URL"])
+        run("import_litellm", str(file), "--dry-run", "--database", os.environ["DATABASE_URL"])
     for url in ("postgresql://me:secret-word@127.0.0.1:1/none", "nonsense secret-word"):
         with pytest.raises(CommandError) as caught:
-            run("import_litellm", str(file), "--database", url)
+            run("import_litellm", str(file), "--dry-run", "--database", url)
         assert "cannot be read" in str(caught.value)
         assert "secret-word" not in str(caught.value)
+
+
+def test_the_address_may_stand_in_a_file(database: str, file: Path, tmp_path: Path) -> None:
+    url = tmp_path / "url"
+    given = ("import_litellm", str(file), "--dry-run", "--database", f"file:{url}")
+    with pytest.raises(CommandError, match="cannot be read"):
+        run(*given)
+    url.write_text(f"{database}\n")
+    assert "LiteLLM_TeamTable.t1.team_alias: Tenant support." in run(*given)
 
 
 def test_the_database_is_only_read(database: str, file: Path) -> None:
@@ -211,5 +223,5 @@ def test_the_database_is_only_read(database: str, file: Path) -> None:
             return [connection.execute(query.format(sql.Identifier(t))).fetchall() for t in tables]
 
     before = dump()
-    run("import_litellm", str(file), "--database", database)
+    run("import_litellm", str(file), "--database", database, "--dry-run")
     assert dump() == before

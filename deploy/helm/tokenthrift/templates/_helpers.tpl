@@ -72,8 +72,9 @@ qdrantApiKey: TOKENTHRIFT_QDRANT_API_KEY
 {{- $_ := set $env "TOKENTHRIFT_HOST" "0.0.0.0" }}
 {{- $_ := set $env "TOKENTHRIFT_HTTPS" (ternary "yes" "no" (and .Values.ingress.enabled (gt (len .Values.ingress.tls) 0))) }}
 {{- $_ := set $env "TOKENTHRIFT_INSTANCE" (printf "%s-%s" .Release.Namespace $name) }}
-{{- $_ := set $env "TOKENTHRIFT_WORKERS" (.Values.workers | toString) }}
-{{- $_ := set $env "TOKENTHRIFT_SHUTDOWN_SECONDS" (.Values.shutdownSeconds | toString) }}
+{{- $_ := set $env "TOKENTHRIFT_WORKERS" (include "tokenthrift.text" .Values.workers) }}
+{{- $_ := set $env "TOKENTHRIFT_SHUTDOWN_SECONDS" (include "tokenthrift.text" .Values.shutdownSeconds) }}
+{{- $_ := set $env "TOKENTHRIFT_SPOOL_MB" (include "tokenthrift.text" .Values.spool.megabytesPerWorker) }}
 {{- $_ := set $env "TOKENTHRIFT_LOG_FORMAT" "json" }}
 {{- range $setting, $value := .Values.settings }}
 {{- $_ := set $env $setting (include "tokenthrift.text" $value) }}
@@ -136,5 +137,5 @@ capabilities:
     sizeLimit: 64Mi
 - name: spool
   emptyDir:
-    sizeLimit: {{ .Values.spool.sizeLimit }}
+    sizeLimit: {{ mul 2 .Values.workers .Values.spool.megabytesPerWorker }}Mi
 {{- end }}
