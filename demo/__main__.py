@@ -63,9 +63,9 @@ def run(chosen: Options) -> None:
     origin = chosen.data or "the package fow-cache (CC BY 4.0)"
     print(
         f"{len(questions):,} requests from {origin}, {AT_ONCE} at a time: how they overlap may "
-        "shift a hit or two from run to run."
+        "shift a hit or two from run to run.",
+        flush=True,
     )
-    print("starting the gateway (some seconds more when it is the first time)", flush=True)
     with fresh(chosen.var) as var, stage(chosen, var) as opened:
         for body in choose_plans().values():
             create_plan(opened.url, opened.admin_key, body)

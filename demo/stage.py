@@ -17,9 +17,11 @@ from demo.processes import StartError, plain_environment, running
 from demo.replay import ROUTE
 from demo.workspace import ROOT
 from gateway_project.embedded.processes import find_free_port
+from proxy.management.slow_steps import report_slow_step
 
 # To come up; the gateway's first start exports a model.
 GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0
+USUAL_START = "half a minute when it is the first time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +46,11 @@ def stage(chosen: Options, var: Path) -> Iterator[Stage]:
         if provider is None:
             address = stack.enter_context(_upstream(chosen.latency_ms, var, environment))
             provider, ledger_url = f"{address}/v1", f"{address}/ledger"
-        url, _ = stack.enter_context(gateway(var, environment))
-        secrets = accounts(
-            environment | _provider_key(chosen), provider=provider, model=chosen.model
-        )
+        with report_slow_step("starting the gateway", usual=USUAL_START, write=_say):
+            url, _ = stack.enter_context(gateway(var, environment))
+            secrets = accounts(
+                environment | _provider_key(chosen), provider=provider, model=chosen.model
+            )
         yield Stage(url=url, ledger_url=ledger_url, **secrets)
 
 
@@ -96,6 +99,10 @@ def gateway(
         seconds=GATEWAY_SECONDS,
     ) as pid:
         yield url, pid
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _provider_key(chosen: Options) -> dict[str, str]:

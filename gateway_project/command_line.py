@@ -14,6 +14,7 @@ from gateway_project import environment
 from gateway_project.embedded import configuration, lease
 from gateway_project.embedded.processes import ServiceError
 from gateway_project.serving import metrics_dir
+from proxy.management.slow_steps import report_slow_step
 
 NEEDS_NO_SERVICE = {
     "help",
@@ -25,6 +26,8 @@ NEEDS_NO_SERVICE = {
     "findstatic",
     "spectacular",
     "prepare_embedder",
+    "config_schema",
+    "new_secret",
 }
 
 
@@ -53,7 +56,12 @@ def main() -> None:
         metrics_dir.prepare_metrics_dir(var)
     try:
         if configuration.uses_embedded_services() and needs_services(words):
-            lease.acquire_lease(var)
+            with report_slow_step(
+                "Starting PostgreSQL and Redis",
+                usual="some 5 seconds the first time",
+                write=lambda line: sys.stderr.write(f"{line}\n"),
+            ):
+                lease.acquire_lease(var)
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)

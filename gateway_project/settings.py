@@ -198,7 +198,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"formatting": "stats.formatting"},
+            "libraries": {"first_run": "proxy.first_run.tags", "formatting": "stats.formatting"},
         },
     }
 ]

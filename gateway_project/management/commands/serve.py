@@ -1,18 +1,21 @@
 """`manage.py serve`: everything needed to answer requests, in one command."""
 
+import errno
 import socket
 import traceback
 from argparse import ArgumentParser
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from django.urls import reverse
 
 from gateway_project.checks import services
 from gateway_project.checks.deployment import LOOPBACK_HOSTS
@@ -21,9 +24,18 @@ from gateway_project.management.commands.migrate import hold_migration_lock
 from gateway_project.serving import server
 from plans import services as plan_services
 from plans.models import AdminKey
+from proxy.first_run.service import has_route, has_staff_account
+from proxy.first_run.setup_token import issue_setup_token
+from proxy.management.slow_steps import report_slow_step
 
 SEED_TIMEOUT_SECONDS = 120
 MAX_ERROR_LENGTH = 2000
+OTHER_PORT = "make serve ARGS='--port 8001', or TOKENTHRIFT_PORT"
+LISTEN_ADVICE = {
+    errno.EADDRINUSE: f" Another program does: end it, or choose another port ({OTHER_PORT}).",
+    errno.EACCES: f" Ports below 1024 are the administrator's: choose another one ({OTHER_PORT}).",
+    errno.EADDRNOTAVAIL: " This machine does not have the address: look at --host.",
+}
 
 
 class Command(BaseCommand):
@@ -61,9 +73,9 @@ class Command(BaseCommand):
         try:
             listener = server.bind_listener(host, port)
         except (OSError, OverflowError) as error:
-            raise CommandError(
-                f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}."
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            advice = LISTEN_ADVICE.get(getattr(error, "errno", None) or 0, "")
+            raise CommandError(f"Cannot listen on {host}:{port}: {reason}.{advice}") from error
         with listener:
             self._prepare_services()
             self._announce_addresses(host, listener)
@@ -77,9 +89,11 @@ class Command(BaseCommand):
             self.stderr.write(f"{finding.id}: {_format_finding(finding)}")
         if any(finding.is_serious() for finding in findings):
             raise CommandError("The services cannot be used.")
-        call_command("migrate", verbosity=0, interactive=False)
+        with self._report("Creating or updating the database’s tables", "some 10 seconds, once"):
+            call_command("migrate", verbosity=0, interactive=False)
         self._seed_prices()
-        call_command("prepare_embedder")
+        with self._report("Preparing the models that compare questions", "half a minute, once"):
+            call_command("prepare_embedder")
         if settings.CONFIG_SOURCE:
             with hold_migration_lock():  # of several hosts that start at once, one after the other
                 call_command("apply", settings.CONFIG_SOURCE, stdout=self.stdout)
@@ -95,9 +109,10 @@ class Command(BaseCommand):
         child.start()
         sender.close()  # its end is then the end of the pipe
         try:
-            written = (
-                receiver.recv() if receiver.poll(SEED_TIMEOUT_SECONDS) else "it takes too long"
-            )
+            with self._report("Writing the published prices", "some 5 seconds, once"):
+                written = (
+                    receiver.recv() if receiver.poll(SEED_TIMEOUT_SECONDS) else "it takes too long"
+                )
         except EOFError:
             written = "its process was killed"
         finally:
@@ -108,31 +123,73 @@ class Command(BaseCommand):
         if written:
             self.stdout.write(f"Price list: {written} prices written.")
 
+    def _report(self, doing: str, usual: str) -> AbstractContextManager[None]:
+        return report_slow_step(doing, usual=usual, write=self._write_line)
+
+    def _write_line(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
     def _announce_addresses(self, host: str, listener: socket.socket) -> None:
-        """Print the URLs, and the next steps for a new installation."""
-        shown = f"[{host}]" if ":" in host else host
-        base = f"http://{shown}:{listener.getsockname()[1]}{settings.PATH_PREFIX}"
+        """Print the URLs; of a new installation the one that sets it up."""
+        port = listener.getsockname()[1]
+        lines = self._describe_first_run(host, port) or self._describe_addresses(host, port)
+        if configuration.uses_embedded_services():
+            data = f"{settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)"
+            lines.insert(0, f"Data: {data}")
+        connections.close_all()  # the workers open their own
+        self._write_line("\n".join(lines))
+
+    def _describe_first_run(self, host: str, port: int) -> list[str]:
+        """Return one line while there is neither a staff account nor a route."""
+        if has_staff_account() or has_route():
+            return []
+        return [f"Tokenthrift: {_issue_setup_url(host, port)} sets it up in a browser, once"]
+
+    def _describe_addresses(self, host: str, port: int) -> list[str]:
+        base = _build_listening_url(host, port)
         lines = [
             (
                 f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, "
                 f"{base}/dashboard/, {base}/api/docs"
             )
         ]
-        if configuration.uses_embedded_services():
-            lines.append(
-                f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)"
-            )
-        if not get_user_model().objects.filter(is_staff=True).exists():
-            lines.append(
-                f"No staff user yet. In another shell: {configuration.COMMAND_LINE} createsuperuser"
-            )
+        if not has_staff_account():
+            lines.append(f"No staff account yet: {_issue_setup_url(host, port)} makes one, once")
+        elif not has_route():
+            start = f"{_build_browser_url(host, port)}{reverse('start')}"
+            lines.append(f"No route to a model yet: log in at {start} to make one")
         if not settings.ADMIN_KEY and not AdminKey.objects.exists():
             lines.append(
                 f"No admin key yet. In another shell: {configuration.COMMAND_LINE} create_admin_key"
             )
-        connections.close_all()  # the workers open their own
-        self.stdout.write("\n".join(lines))
-        self.stdout.flush()
+        return lines
+
+
+def _issue_setup_url(host: str, port: int) -> str:
+    return f"{_build_browser_url(host, port)}{reverse('start')}?token={issue_setup_token()}"
+
+
+def _build_listening_url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.PATH_PREFIX}"
+
+
+def _build_browser_url(host: str, port: int) -> str:
+    """Return the address at which a browser reaches the pages, as far as the settings tell."""
+    named = [each for each in settings.ALLOWED_HOSTS if not each.startswith(("*", "."))]
+    public = next((each for each in named if each not in LOOPBACK_HOSTS), "")
+    if settings.HTTPS and public:  # a proxy in front has the certificate
+        return f"https://{public}{settings.PATH_PREFIX}"
+    if _is_every_address(host):  # of which none is a host that is allowed
+        return f"http://{next(iter(named), 'localhost')}:{port}{settings.PATH_PREFIX}"
+    return _build_listening_url(host, port)
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return not host or ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return False
 
 
 def _send_seeded_count(sender: Connection) -> None:

@@ -14,6 +14,7 @@ from proxy.config_files.changes import AppliedChanges
 from proxy.config_files.pruning import KeysInUse, prune_objects
 from proxy.config_files.reader import BadConfigFile, ConfigDocument, read_config_files
 from proxy.config_files.references import fill_references
+from proxy.management.slow_steps import report_slow_step
 
 
 class Command(BaseCommand):
@@ -52,20 +53,29 @@ class Command(BaseCommand):
             else done.describe(dry_run=dry_run)
         )
 
+    def _write(self, document: ConfigDocument, **options: Any) -> AppliedChanges:
+        """Apply the document; say so on standard error where it takes long."""
+        with report_slow_step("Applying the configuration", write=self._write_progress):
+            return apply_config(document, **options)
+
+    def _write_progress(self, line: str) -> None:
+        self.stderr.write(line, self.style.NOTICE)  # standard output may be JSON
+        self.stderr.flush()
+
     def _apply(self, document: ConfigDocument, options: dict[str, Any]) -> AppliedChanges:
         dry_run = options["dry_run"]
         if not options["prune"]:
-            return apply_config(document, dry_run=dry_run)
+            return self._write(document, dry_run=dry_run)
         try:
             prune = partial(prune_objects, revokes_used_keys=options["yes"] or dry_run)
-            return apply_config(document, dry_run=dry_run, after=prune)
+            return self._write(document, dry_run=dry_run, after=prune)
         except KeysInUse as error:
             if not self._is_confirmed(str(error)):
                 raise CommandError(
                     f"--prune would revoke keys that were used within a day: {error}. Add --yes to "
                     "do so. Nothing was changed."
                 ) from error
-        return apply_config(document, after=partial(prune_objects, revokes_used_keys=True))
+        return self._write(document, after=partial(prune_objects, revokes_used_keys=True))
 
     def _is_confirmed(self, keys: str) -> bool:
         """Ask whoever sits at the terminal; nobody means no."""

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from plans.models import Plan, Tenant
+from proxy.models import Route, Upstream
 from stats.dashboard.charts import build_rate_intervals, build_share_bar
 from stats.formatting import ago, count, percent, usd
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
@@ -73,6 +74,10 @@ def test_an_admin_key_does_not_open_the_dashboard(client: Client, settings: Any)
 def test_an_empty_gateway_says_what_to_do_next(staff: Client) -> None:
     text = page(staff)
     assert "Nothing saved yet this month." in text
+    assert 'href="/start"' in staff.get("/dashboard/").content.decode()
+    upstream = Upstream.objects.create(name="openai", base_url="https://api.openai.com/v1")
+    Route.objects.create(name="smart", upstream=upstream, model="gpt-4o-mini")
+    text = page(staff)
     assert "curl -X POST http://testserver/token-saving/plans" in text
     assert "token_saving_plan_id" in text
 

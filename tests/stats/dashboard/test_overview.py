@@ -13,8 +13,9 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
-from plans.access import TENANT_ADMIN
+from plans.access import TENANT_ADMIN, VIEWER
 from plans.models import Membership, ModelPrice, Plan, Tenant, VirtualKey
+from proxy.models import Route, Upstream
 from stats.dashboard.annotations import load_annotations
 from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.monitoring import health
@@ -49,6 +50,11 @@ def of_acme(acme: Tenant) -> Client:
 @pytest.fixture
 def desk() -> Plan:
     return Plan.objects.create(name="desk")
+
+
+def add_route(*, enabled: bool = True) -> None:
+    upstream = Upstream.objects.create(name="openai", base_url="https://api.openai.com/v1")
+    Route.objects.create(name="smart", upstream=upstream, model="gpt-4o-mini", enabled=enabled)
 
 
 def page(client: Client, path: str = "", status: int = 200) -> str:
@@ -122,6 +128,8 @@ def test_a_service_that_is_away_is_named_and_until_when_figures_are_complete(
 
 
 def test_each_empty_state_says_the_next_step(staff: Client, acme: Tenant) -> None:
+    assert "Next: say who answers the requests" in page(staff)
+    add_route()
     assert "Next: make a plan" in page(staff)
     desk = Plan.objects.create(name="desk")
     assert "Next: make a virtual key" in page(staff)
@@ -132,6 +140,21 @@ def test_each_empty_state_says_the_next_step(staff: Client, acme: Tenant) -> Non
     store(make_event(plan_id=desk.pk, at=ago(days=200)))
     assert "No request named a plan in the last 7 days" in page(staff, "?range=7d")
     assert "under these filters" in page(staff, f"?plan={desk.pk}")
+
+
+def test_without_a_route_everybody_is_told_what_they_can_do() -> None:
+    pages = {
+        "Set it up": person("boss", is_superuser=True),
+        "Ask an admin to add an upstream": person("viewer"),
+    }
+    viewer = User.objects.get(username="viewer")
+    viewer.groups.add(Group.objects.get(name=VIEWER))
+    for said, client in pages.items():
+        assert said in page(client)
+    add_route(enabled=False)  # the first-run page is closed then
+    text = page(pages["Set it up"])
+    assert "Set it up" not in text
+    assert "Add an upstream" in text
 
 
 def test_a_tenants_next_step_is_about_what_they_have(of_acme: Client, rival: Tenant) -> None:
