@@ -12,6 +12,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.test_pages import AXE, SERIOUS, told
 from tests.browser.test_plan_form import shoot
 from tests.browser.watch import Watch
 from tests.support.gateways import Gateway, running_gateway
@@ -265,3 +266,38 @@ def test_somebody_is_invited_and_forgets_their_password(
     expect(visitor.get_by_text("Your new password is set")).to_be_visible()
     visitor.goto(link[0])
     expect(visitor.get_by_text("This link was used")).to_be_visible()
+
+
+INVITE = """
+from accounts.invitations.service import create_invitation
+from django.contrib.auth.models import User
+print(create_invitation(by=User.objects.get(username="admin"), role="viewer", tenant=None)[1])
+"""
+
+
+def test_pages_for_strangers_shut_nobody_out(gate: Gateway, browser: Browser) -> None:
+    """As tests/browser/test_pages.py looks at the pages of those who are in."""
+    token = gate.manage("shell", "--verbosity", "0", "-c", INVITE)
+    paths = ("reset", "reset/sent", "reset/done", "reset/MQ/over", f"invitation/{token}")
+    found = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(
+            base_url=gate.url,
+            color_scheme=scheme,
+            bypass_csp=True,
+        )
+        opened = context.new_page()
+        for path in ("/admin/login/", *(f"/account/{each}" for each in paths)):
+            reply = opened.goto(path, wait_until="networkidle")
+            assert reply is not None
+            assert reply.status == 200, path
+            opened.evaluate(AXE.read_text())
+            seen = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            found += [
+                (path, line)
+                for violation in seen["violations"]
+                if violation["impact"] in SERIOUS
+                for line in told(violation)
+            ]
+        context.close()
+    assert found == []
