@@ -209,3 +209,15 @@ def test_debug_is_refused_where_others_can_see_it(settings: Settings) -> None:
 def test_the_services_of_this_run_are_fit() -> None:
     assert services.check_all_services() == []
     assert django_settings.REDIS_URL != django_settings.REDIS_SEMANTIC_URL
+
+
+def test_a_proxy_of_the_environment_that_is_none_is_told_only_if_it_would_be_used(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://me:secret@proxy:1080")
+    assert deployment.check_outbound_proxy(None) == []
+    settings.PROXY_FROM_ENVIRONMENT = True
+    (found,) = deployment.check_outbound_proxy(None)
+    assert found.id == "tokenthrift.E014"
+    assert "HTTPS_PROXY" in found.msg
+    assert "secret" not in found.msg
