@@ -1,7 +1,7 @@
 """Providers as other gateways name them: where each is reached by OpenAI's protocol.
 
-Addresses and names of keys are those of LiteLLM 1.105 and Portkey's gateway 1.15, and of the
-providers' own pages.
+Names of providers and keys are those of LiteLLM 1.105 and Portkey's gateway 1.15; addresses that
+stand here are from the providers' own pages.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from proxy.config_import.report import MANUAL, UNSUPPORTED
 from proxy.config_import.rules import Ruling
+from proxy.core.providers import get_provider
 
 ForeignGateway = Literal["litellm", "portkey"]
 
@@ -18,7 +19,8 @@ class ForeignProvider:
     """A provider that answers OpenAI's chat completions.
 
     `price_id`: of its price list here; `litellm`, `portkey`: its names there, "" where it has none;
-    `base_url`: "" if the file must say; `suffix`: what an address in the file lacks;
+    `address`: where it is, if not where `proxy.core.providers` says; `suffix`: what an address in
+    the file lacks;
     `key_variable`: which LiteLLM reads where the file names no key; `caveat`: what is left to
     check, "" if it is called as before.
     """
@@ -26,10 +28,17 @@ class ForeignProvider:
     price_id: str
     litellm: tuple[str, ...] = ()
     portkey: tuple[str, ...] = ()
-    base_url: str = ""
+    address: str = ""
     suffix: str = ""
     key_variable: str = ""
     caveat: str = ""
+
+    @property
+    def base_url(self) -> str:
+        """Where it is; "" if the file must say."""
+        known = get_provider(self.price_id)
+        # Where a server of one's own runs by default is no address that a file left out.
+        return self.address or ("" if known.is_self_hosted else known.base_url)
 
 
 _OWN_PROTOCOL: Final = (
@@ -41,7 +50,6 @@ PROVIDERS: Final = (
         price_id="openai",
         litellm=("openai", "custom_openai", "openai_like"),
         portkey=("openai",),
-        base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
     ),
     ForeignProvider(
@@ -59,7 +67,6 @@ PROVIDERS: Final = (
         price_id="anthropic",
         litellm=("anthropic",),
         portkey=("anthropic",),
-        base_url="https://api.anthropic.com/v1",
         key_variable="ANTHROPIC_API_KEY",
         caveat=(
             "It was called by Anthropic's own protocol; here by its OpenAI protocol, which "
@@ -70,7 +77,6 @@ PROVIDERS: Final = (
         price_id="google",
         litellm=("gemini",),
         portkey=("google",),
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         key_variable="GEMINI_API_KEY",
         caveat=_OWN_PROTOCOL.format("ai.google.dev/gemini-api/docs/openai"),
     ),
@@ -85,83 +91,77 @@ PROVIDERS: Final = (
         price_id="mistral",
         litellm=("mistral",),
         portkey=("mistral-ai",),
-        base_url="https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
     ),
     ForeignProvider(
         price_id="groq",
         litellm=("groq",),
         portkey=("groq",),
-        base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
     ),
     ForeignProvider(
         price_id="together",
         litellm=("together_ai",),
         portkey=("together-ai",),
-        base_url="https://api.together.ai/v1",
+        address="https://api.together.ai/v1",  # as both gateways have it
         key_variable="TOGETHER_API_KEY",
     ),
     ForeignProvider(
         price_id="fireworks",
         litellm=("fireworks_ai",),
         portkey=("fireworks-ai",),
-        base_url="https://api.fireworks.ai/inference/v1",
         key_variable="FIREWORKS_API_KEY",
     ),
     ForeignProvider(
         price_id="deepseek",
         litellm=("deepseek",),
         portkey=("deepseek",),
-        base_url="https://api.deepseek.com/v1",
         key_variable="DEEPSEEK_API_KEY",
     ),
     ForeignProvider(
         price_id="x-ai",
         litellm=("xai",),
         portkey=("x-ai",),
-        base_url="https://api.x.ai/v1",
         key_variable="XAI_API_KEY",
     ),
     ForeignProvider(
         price_id="openrouter",
         litellm=("openrouter",),
         portkey=("openrouter",),
-        base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
     ),
     ForeignProvider(
         price_id="perplexity",
         litellm=("perplexity",),
         portkey=("perplexity-ai",),
-        base_url="https://api.perplexity.ai",
+        address="https://api.perplexity.ai",
         key_variable="PERPLEXITYAI_API_KEY",
     ),
     ForeignProvider(
         price_id="deepinfra",
         litellm=("deepinfra",),
         portkey=("deepinfra",),
-        base_url="https://api.deepinfra.com/v1/openai",
+        address="https://api.deepinfra.com/v1/openai",
         key_variable="DEEPINFRA_API_KEY",
     ),
     ForeignProvider(
         price_id="cerebras",
         litellm=("cerebras",),
         portkey=("cerebras",),
-        base_url="https://api.cerebras.ai/v1",
+        address="https://api.cerebras.ai/v1",
         key_variable="CEREBRAS_API_KEY",
     ),
     ForeignProvider(
         price_id="nvidia",
         litellm=("nvidia_nim",),
-        base_url="https://integrate.api.nvidia.com/v1",
+        address="https://integrate.api.nvidia.com/v1",
         key_variable="NVIDIA_NIM_API_KEY",
     ),
     ForeignProvider(
         price_id="sambanova",
         litellm=("sambanova",),
         portkey=("sambanova",),
-        base_url="https://api.sambanova.ai/v1",
+        address="https://api.sambanova.ai/v1",
         key_variable="SAMBANOVA_API_KEY",
     ),
     ForeignProvider(price_id="vllm", litellm=("hosted_vllm",)),

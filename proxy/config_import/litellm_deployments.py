@@ -9,7 +9,6 @@ from proxy.config_import.config_draft import is_model_name, is_route_name
 from proxy.config_import.foreign_config import ForeignConfig
 from proxy.config_import.foreign_providers import ForeignProvider, find_provider
 from proxy.config_import.litellm_reasons import CLOUD_CREDENTIALS
-from proxy.config_import.pending_features import PENDING_FEATURES
 from proxy.config_import.report import EXACT, MANUAL, UNSUPPORTED, format_name
 from proxy.config_import.rules import Ruling
 from proxy.models import ROUTE_NAME
@@ -84,7 +83,7 @@ def _translate_model(name: str, model: str) -> str | Ruling:
         return Ruling(MANUAL, f"No route can have this name. {ROUTE_NAME.message}")
     if name.endswith(ANY_MODEL) and name.count(ANY_MODEL) == 1 and model == ANY_MODEL:
         can_be_route = is_route_name(name.removesuffix(ANY_MODEL))
-        return PENDING_FEATURES["wildcard_routes"].field if can_be_route else ""
+        return ANY_MODEL if can_be_route else ""
     return Ruling(MANUAL, "Its pattern stands for names that no list tells: add routes by hand.")
 
 

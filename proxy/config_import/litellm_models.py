@@ -19,9 +19,9 @@ from proxy.config_import.litellm_deployments import (
     Deployment,
     read_deployment,
 )
-from proxy.config_import.pending_features import PENDING_FEATURES, write_pending
 from proxy.config_import.report import EXACT, MANUAL, format_name
 from proxy.config_import.rules import Ruling
+from proxy.config_import.upstream_features import write_feature
 from proxy.config_import.upstream_fields import (
     Address,
     UpstreamKey,
@@ -37,9 +37,13 @@ ALIAS_PATHS: Final = (
     ("router_settings", "model_group_alias"),
     ("litellm_settings", "model_group_alias"),
 )
+NO_WILDCARD_NAME: Final = (
+    "No route can have this name: make one for each model that the upstream lists, by manage.py "
+    "check_upstream {upstream} --add-routes {prefix}."
+)
 ORGANIZATION_HEADER: Final = "OpenAI-Organization"
-# Of `litellm_params`: what each needs of an upstream (`proxy.config_import.pending_features`).
-PENDING_PARAMS: Final = {
+# Of `litellm_params`: the feature that each is (`proxy.config_import.upstream_features`).
+FEATURE_PARAMS: Final = {
     "extra_headers": "extra_headers",
     "headers": "extra_headers",
     "organization": "organization",
@@ -117,15 +121,15 @@ class ModelImporter:
         if address.is_private:
             fields["allow_private"] = True
         rulings |= self._write_timeout(found, fields)
-        for name, feature in PENDING_PARAMS.items():
+        for name, feature in FEATURE_PARAMS.items():
             if name in found.params:
                 value = found.params[name]
                 headers = {ORGANIZATION_HEADER: value} if name == "organization" else value
                 # Each organization of a list is a deployment of its own there.
-                rulings[found.find(name)] = write_pending(fields, feature, headers)
+                rulings[found.find(name)] = write_feature(fields, feature, headers)
         if "api_version" in found.params:
             version = found.params["api_version"]
-            rulings[found.find("api_version")] = write_pending(fields, "api_version", version)
+            rulings[found.find("api_version")] = write_feature(fields, "api_version", version)
         return fields, rulings
 
     def _write_timeout(self, found: Deployment, fields: dict[str, Any]) -> dict[ValuePath, Ruling]:
@@ -148,12 +152,11 @@ class ModelImporter:
     def _import_any_model(
         self, found: Deployment, fields: dict[str, Any], address: Address, key: UpstreamKey
     ) -> None:
-        """Add the upstream alone, as long as a route has one model."""
+        """Add the upstream alone: no route can have that name."""
         upstream = self._draft.add_upstream(address.name, fields, literal_key=key.is_literal)
-        reason = PENDING_FEATURES["wildcard_routes"].reason
         # Whoever reads it copies it into a shell.
         prefix = shlex.quote(format_name(found.name.removesuffix(ANY_MODEL)))
-        text = reason.format(upstream=shlex.quote(upstream), prefix=prefix)
+        text = NO_WILDCARD_NAME.format(upstream=shlex.quote(upstream), prefix=prefix)
         self._config.judge(found.path, MANUAL, text)
 
     def _add_route(

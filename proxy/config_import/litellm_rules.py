@@ -225,7 +225,7 @@ RULES: Final = {
         _GENERAL,
         "forward_client_headers_to_llm_api forward_openai_org_id "
         "add_user_information_to_llm_headers",
-        Ruling(UNSUPPORTED, "A client's headers are not passed on to the provider."),
+        Ruling(MANUAL, "Name the headers in forward_headers of each upstream that is to get them."),
     ),
     f"{_GENERAL}.max_request_size_mb": Ruling(MANUAL, "Set TOKENTHRIFT_MAX_BODY_BYTES."),
     f"{_GENERAL}.disable_responses_id_security": OTHER_API,

@@ -21,10 +21,9 @@ from proxy.config_import.foreign_config import (
     read_number,
 )
 from proxy.config_import.foreign_providers import ForeignProvider, find_provider
-from proxy.config_import.pending_features import write_pending
 from proxy.config_import.portkey_rules import (
     CONDITION_RULING,
-    PENDING_SETTINGS,
+    FEATURE_SETTINGS,
     SETTING_RULINGS,
     VAULT_NAMES,
     VAULT_RULING,
@@ -32,6 +31,7 @@ from proxy.config_import.portkey_rules import (
 from proxy.config_import.portkey_targets import Target, find_address, find_model
 from proxy.config_import.report import EXACT, MANUAL, UNSUPPORTED, Finding, format_name
 from proxy.config_import.rules import RuleTable, Ruling
+from proxy.config_import.upstream_features import write_feature
 from proxy.config_import.upstream_fields import (
     Address,
     UpstreamKey,
@@ -175,7 +175,7 @@ class PortkeyImporter:
         if address.is_private:
             fields["allow_private"] = True
         self._write_timeout(target, fields)
-        self._write_pending(target, fields)
+        self._write_feature(target, fields)
         upstream = self._draft.add_upstream(address.name, fields, literal_key=key.is_literal)
         for name, ruling in (
             ("api_key", key.ruling),
@@ -190,11 +190,11 @@ class PortkeyImporter:
         self._judge_setting(target, "provider", ruling)
         self._write_route(target, upstream, plan)
 
-    def _write_pending(self, target: Target, fields: dict[str, Any]) -> None:
-        for name, (feature, header) in PENDING_SETTINGS.items():
+    def _write_feature(self, target: Target, fields: dict[str, Any]) -> None:
+        for name, (feature, header) in FEATURE_SETTINGS.items():
             if name in target.settings:
                 path, value = target.settings[name]
-                ruling = write_pending(fields, feature, {header: value} if header else value)
+                ruling = write_feature(fields, feature, {header: value} if header else value)
                 for leaf in iter_leaves(value, path):
                     self._judge(leaf, ruling)
 

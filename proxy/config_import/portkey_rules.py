@@ -6,9 +6,9 @@ Portkey's gateway 1.15.
 
 from typing import Final
 
-from proxy.config_import.pending_features import PENDING_FEATURES
 from proxy.config_import.report import EXACT, MANUAL, UNSUPPORTED
 from proxy.config_import.rules import Ruling
+from proxy.config_import.upstream_features import NO_API_VERSION, NO_UPSTREAM
 
 _CLOUD_CREDENTIALS: Final = Ruling(UNSUPPORTED, "An upstream has a key, and no other credentials.")
 _HOOKS: Final = Ruling(UNSUPPORTED, "Requests and answers are not inspected or changed.")
@@ -23,7 +23,7 @@ _IN_VAULT: Final = Ruling(
 VAULT_NAMES: Final = ("virtual_key", "config")
 VAULT_RULING: Final = _IN_VAULT
 # The feature that each needs of an upstream, and the header that it is sent in, "" for none.
-PENDING_SETTINGS: Final = {
+FEATURE_SETTINGS: Final = {
     "forward_headers": ("client_headers", ""),
     "openai_organization": ("organization", "OpenAI-Organization"),
     "openai_project": ("organization", "OpenAI-Project"),
@@ -31,11 +31,8 @@ PENDING_SETTINGS: Final = {
 }
 # Of a target or of the whole, wherever it stands.
 SETTING_RULINGS: Final = {
-    # Where no upstream is made; else `PENDING_SETTINGS` decides.
-    **{
-        name: Ruling(MANUAL, PENDING_FEATURES[feature].reason)
-        for name, (feature, _) in PENDING_SETTINGS.items()
-    },
+    # Where no upstream is made; else `FEATURE_SETTINGS` decides.
+    **{name: NO_API_VERSION if name == "api_version" else NO_UPSTREAM for name in FEATURE_SETTINGS},
     "retry": Ruling(
         UNSUPPORTED,
         "Failed calls are not repeated here: the official SDKs do it (max_retries), and "

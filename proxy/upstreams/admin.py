@@ -27,8 +27,16 @@ MESSAGE_LEVELS: Final[dict[ConnectionState, int]] = {
 }
 
 
-# Form fields that are no columns.
-KEY_INPUTS: Final = ("provider_key", "remove_key", "without_key")
+# Form fields that are no columns: what they say is not shown where it may only be read.
+SECRET_INPUTS: Final = (
+    "provider_key",
+    "remove_key",
+    "without_key",
+    "headers",
+    "query",
+    "proxy_url",
+    "remove_proxy",
+)
 
 
 @admin.register(Upstream)
@@ -74,12 +82,12 @@ class UpstreamAdmin(
         js = ("upstream-form.js",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Upstream | None = None) -> Any:
-        """Leave out what only changes the key, where it may only be read."""
+        """Leave out what only changes secrets, where an upstream may only be read."""
         shown = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return shown
         return [
-            (title, options | {"fields": [n for n in options["fields"] if n not in KEY_INPUTS]})
+            (title, options | {"fields": [n for n in options["fields"] if n not in SECRET_INPUTS]})
             for title, options in shown
         ]
 

@@ -92,6 +92,8 @@ class UpstreamForm(EditConflictForm):
             self.instance.pk is not None and not self.instance.encrypted_key
         )
         # Empty becomes the provider's own; what is wrong is told by `clean`.
+        if "base_url" not in self.fields:  # the upstream may only be read
+            return
         self.fields["base_url"].required = False
         self._offer_providers()
         self._describe_secrets()

@@ -136,9 +136,9 @@ def test_a_dry_run_answers_the_change_and_makes_none(filled: Manager) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "param", "says"),
     [
-        (f"{UPSTREAMS}/x", {}, None, "base_url is missing"),
+        (f"{UPSTREAMS}/x", {"provider": "azure"}, None, "openai.azure.com"),
         (f"{UPSTREAMS}/x", {"base_url": "http://10.0.0.1/v1"}, "base_url", "private"),
-        (f"{UPSTREAMS}/x", OPENAI | {"timeout": 5}, "timeout", "Accepted: base_url"),
+        (f"{UPSTREAMS}/x", OPENAI | {"timeout": 5}, "timeout", "Accepted: provider, base_url"),
         (f"{UPSTREAMS}/openai", OPENAI | {"read_timeout": 0}, "read_timeout", "1"),
         (f"{UPSTREAMS}/{'x' * 65}", OPENAI, None, "64"),
         (f"{ROUTES}/x", {"upstream": "nowhere", "model": "m"}, "upstream", "There are: openai"),

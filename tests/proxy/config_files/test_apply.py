@@ -201,6 +201,8 @@ def test_a_key_made_elsewhere_is_given_by_its_sha256(
 def test_a_key_has_one_secret(file: Path, said: str) -> None:
     file.write_text(f"tenants: {{acme: {{keys: {{web: {said}}}}}}}")
     assert "tenants.acme.keys.web: Must have one of: secret, secret_sha256." in refused(file)
+
+
 def test_a_former_secret_works_on_for_the_overlap_that_the_file_says(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

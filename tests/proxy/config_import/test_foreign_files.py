@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.core.management.base import CommandError
 
-from proxy.config_import import foreign_config, pending_features
+from proxy.config_import import foreign_config
 from proxy.config_import.report import EXACT
 from tests.proxy.config_import.imported import run
 
@@ -193,9 +193,7 @@ def test_addresses_that_no_upstream_can_have_are_told(tmp_path: Path) -> None:
         assert "secret" not in reason
 
 
-def test_a_feature_that_the_gateway_learns_turns_exact_by_its_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wildcards_and_headers_are_written_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     path.write_text(
         "model_list:\n"
@@ -203,18 +201,10 @@ def test_a_feature_that_the_gateway_learns_turns_exact_by_its_row(
         "  - {model_name: '*', litellm_params: {model: 'openai/*'}}\n"
         "  - model_name: a\n"
         "    litellm_params: {model: openai/a, organization: org-1, extra_headers:"
-        " {x-team: '${b}', x-api-key: os.environ/TEAM_KEY}}\n"
+        " {x-team: '${b}', x-team-key: os.environ/TEAM_KEY}}\n"
         "  - model_name: b\n"
         "    litellm_params: {model: openai/b, extra_headers: {Authorization: literal}}\n"
     )
-    assert verdicts(path)["model_list.0.model_name"][0] == "manual"
-    for name, field in (
-        ("wildcard_routes", "*"),
-        ("extra_headers", "headers"),
-        ("organization", "headers"),
-    ):
-        feature = pending_features.PendingFeature(field, "{upstream} {prefix}")
-        monkeypatch.setitem(pending_features.PENDING_FEATURES, name, feature)
     found = verdicts(path)
     assert found["model_list.0.litellm_params.model"][0] == EXACT
     assert found["model_list.1.model_name"][0] == "manual"
@@ -225,7 +215,7 @@ def test_a_feature_that_the_gateway_learns_turns_exact_by_its_row(
     upstream = written["upstreams"][written["routes"]["a"]["upstream"]]
     assert upstream["headers"] == {
         "x-team": "$${b}",
-        "x-api-key": "${TEAM_KEY}",
+        "x-team-key": "${TEAM_KEY}",
         "OpenAI-Organization": "org-1",
     }
     assert "literal" not in str(written)

@@ -258,7 +258,7 @@ def test_a_refused_account_loses_nothing_and_echoes_no_secret(token: str, provid
             {"provider": "openai", "base_url": "", "provider_key": ""},
             "Type your key of this provider.",
         ),
-        ({"provider_key": "two words"}, "printable ASCII"),
+        ({"provider_key": "two words"}, "paste it in one piece"),
         ({"provider": "nobody"}, "Select a valid choice"),
         ({"base_url": "https://x.example/" + "v" * 600}, "at most 500 characters"),
     ],
