@@ -38,7 +38,7 @@ help: ## Show this list
 	@touch $@
 
 $(INSTALLED): .venv/runtime requirements.txt requirements-embedders.txt requirements-qdrant.txt requirements-otel.txt requirements-dev.txt constraints.txt
-	@echo "Installing the rest into .venv: other embedding models, tests and tools (2.3 GB in all, once)"
+	@echo "Installing the rest into .venv: other embedding models, tests and tools (2.1 GB in all, once)"
 	@$(BIN)/python -m deploy.install
 	@$(PIP) --constraint constraints.txt "$$(grep '^torch==' requirements-embedders.txt)" # without a hash: requirements.lock says why
 	@touch $@
