@@ -48,9 +48,8 @@ def read_page(path: Path) -> list[Shown]:
 
 def _read_commands(text: str, *, prompted: bool) -> Iterator[Shown]:
     if not prompted:
-        for line in text.splitlines():
-            if command := line.partition(" # ")[0].strip():
-                yield Shown("command", command)
+        lines = [line.partition(" # ")[0].strip() for line in text.splitlines()]
+        yield from (Shown("command", line) for line in lines if line)
         return
     command: list[str] = []
     output: list[str] = []
