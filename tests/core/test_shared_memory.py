@@ -35,6 +35,7 @@ KNOWN: Final = {
     "plans.import_export.resources.MemoizedCapabilities.find_backend_problem": "of one import",
     "plans.key_secrets.compute_key_digest": "a secret of 256 bits: who can ask for it has it",
     "plans.price_terms.parse_terms": "prices",
+    "plans.published_prices.ProviderPrices.find_price": "names of models, for a public price each",
     "proxy.core.quality.cohort.derive_cohort": "settings",
     "proxy.core.lru.LRUCache._entries": "what the owners below are made of",
     "proxy.core.quality.error_budget.ErrorBudgets._monitors": "by plan, terms and tenant",

@@ -233,7 +233,7 @@ def test_installed_into_an_environment_it_serves_a_chat(
         said = log.read_text()
     data = home / ".local" / "share" / "tokenthrift"
     assert f"Data: {data}" in said
-    assert "In another shell: tokenthrift createsuperuser" in said
+    assert "In another shell: tokenthrift create_admin_key" in said
     assert {"models", "postgres", "redis", "secrets"} <= {path.name for path in data.iterdir()}
     assert not list(installed.rglob("var"))
 

@@ -64,7 +64,10 @@ def shell(tmp_path: Path, provider: str, models: Path) -> Iterator[Shell]:
     (clone / "var" / "models").symlink_to(models)
     tmp_path.chmod(0o755)
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)
+        name: value
+        for name, value in os.environ.items()
+        # What this run of `make` was told is not for the gateway's.
+        if not name.startswith((*SETTINGS, "ARGS", "MAKE", "MFLAGS"))
     } | {
         "TOKENTHRIFT_PORT": port,
         # On a busy machine a look-up that is late would be a miss, as it should.

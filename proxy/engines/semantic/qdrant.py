@@ -46,8 +46,17 @@ PAYLOAD_INDEXES: dict[str, Any] = {
     "bucket": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "expires": models.PayloadSchemaType.FLOAT,
 }
-# A local client raises plain ValueError and RuntimeError.
-QDRANT_ERRORS = (ApiException, QdrantException, httpx.InvalidURL, ValueError, RuntimeError, OSError)
+# A local client raises plain ValueError and RuntimeError; one of a service that is no Qdrant fails
+# an assertion where an answer lacks its result.
+QDRANT_ERRORS = (
+    ApiException,
+    QdrantException,
+    httpx.InvalidURL,
+    ValueError,
+    RuntimeError,
+    AssertionError,
+    OSError,
+)
 T = TypeVar("T")
 
 

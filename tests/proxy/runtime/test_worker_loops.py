@@ -39,6 +39,7 @@ NOT_PERIODIC = {
     "proxy.core.flights:Flight.wait": "ends with an answer",
     "proxy.engines.compressors.pool:PoolCompressor._prepare_worker": "supervises a process until it answers",
     "proxy.endpoints.feedback:_wait_for_event": "ends with a call",
+    "proxy.management.slow_steps:report_slow_step.report": "ends with the step of a command",
     "proxy.pipeline.stages.coalesce:join_flight": "ends with a call",
     "proxy.runtime.periodic_task:PeriodicTask._repeat_turns": "the loop that all periodic tasks share",
     "proxy.runtime.worker:Worker._wait_for_requests": "ends with the last requests of a worker that stops",
