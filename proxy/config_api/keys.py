@@ -17,7 +17,7 @@ from plans.records import MAX_REASON_LENGTH
 from proxy.config_api import service
 from proxy.config_api.kinds import KEYS
 from proxy.config_api.openapi import describe_list, describe_object
-from proxy.config_api.parameters import DRY_RUN_PARAMETER, IF_MATCH_PARAMETER, BadParameter
+from proxy.config_api.parameters import DRY_RUN_PARAMETER, IF_MATCH_PARAMETER, read_flag
 from proxy.config_api.serializers import (
     SECRET_HELP,
     ChangesSerializer,
@@ -74,10 +74,7 @@ class KeysView(ObjectsView):
         return get_plan_owner(request)
 
     def get(self, request: Request) -> Response:
-        given = request.query_params.get("revoked", "false")
-        if given not in {"true", "false"}:
-            raise BadParameter("Must be true or false.", param="revoked")
-        return self.list_page(request, revoked_at__isnull=given == "false")
+        return self.list_page(request, revoked_at__isnull=not read_flag(request, "revoked"))
 
 
 @describe_object(

@@ -14,7 +14,6 @@ from proxy.config_files.columns import fill_columns, format_value
 from proxy.config_files.fields import KEY_FIELDS, KEY_SECRET_FIELDS
 from proxy.config_files.object_writer import ObjectWriter
 from proxy.config_files.reader import ValuePath
-from proxy.models import Route
 
 
 def write_key(
@@ -84,7 +83,7 @@ def _read_digest(field: str, value: str) -> tuple[str, str]:
 def _are_routes_granted(
     writer: ObjectWriter, path: ValuePath, values: Mapping[str, Any], row: VirtualKey
 ) -> bool:
-    known = set(Route.objects.values_list("name", flat=True))
+    known = writer.list_route_names()
     strange = [
         each
         for each in values.get("routes", ())

@@ -66,6 +66,8 @@ class ObjectWriter:
     system: Any = field(
         default_factory=lambda: MemoizedCapabilities(capabilities.get_capabilities())
     )
+    # Read once.
+    _route_names: frozenset[str] | None = None
     # Written once all plans are: the path of each, its row and the name of its default plan.
     _defaults: list[tuple[ValuePath, Route | Tenant, str | None]] = field(default_factory=list)
 
@@ -179,6 +181,12 @@ class ObjectWriter:
             where = (*path, name) if (*path, name) in self.document.places else path
             text = " ".join(messages)
             self.refuse(where, text if where != path or not name else f"{name}: {text}")
+
+    def list_route_names(self) -> frozenset[str]:
+        """Return the names of all routes, which are written before what names them."""
+        if self._route_names is None:
+            self._route_names = frozenset(Route.objects.values_list("name", flat=True))
+        return self._route_names
 
     def find_plan(
         self, path: ValuePath, name: str | None, owner: Tenant | None

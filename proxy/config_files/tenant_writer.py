@@ -11,7 +11,6 @@ from proxy.config_files.columns import fill_columns
 from proxy.config_files.fields import TENANT_FIELDS
 from proxy.config_files.object_writer import ObjectWriter
 from proxy.config_files.reader import ValuePath
-from proxy.models import Route
 
 # Objects of a tenant, which stand within it in a file.
 TENANT_SECTIONS: Final = ("plans", "keys")
@@ -28,7 +27,7 @@ def write_tenant(
     if values is None:
         return None
     row = Tenant.objects.filter(slug=slug).first() or Tenant(slug=slug)
-    known = set(Route.objects.values_list("name", flat=True))
+    known = writer.list_route_names()
     # One whose route was deleted since is no reason to refuse another change.
     had = set() if row._state.adding else set(row.routes)
     strange = sorted(
