@@ -95,8 +95,10 @@ def check_upstream_values(upstream: Upstream, secrets: UpstreamSecrets) -> Check
         ),
         address.notes,
     )
+    files = list_tls_files(upstream)
     try:
-        load_tls_context(list_tls_files(upstream))
+        if files != TlsFiles():  # without any, reading the system's authorities checks nothing
+            load_tls_context(files)
     except TlsFileError as error:
         problems[TLS_COLUMNS[error.field]] = str(error)
     if problems:
